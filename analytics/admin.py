@@ -1,0 +1,41 @@
+"""The request log in the admin: to look at, never to change."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+from unfold.paginator import InfinitePaginator
+
+from analytics.models import UsageRecord
+
+
+@admin.register(UsageRecord)
+class UsageRecordAdmin(ModelAdmin):
+    list_display = (
+        "started_at",
+        "result",
+        "status",
+        "key_name",
+        "provider",
+        "model",
+        "input_tokens",
+        "output_tokens",
+        "cost_usd",
+        "latency_ms",
+    )
+    list_filter = ("result",)
+    search_fields = ("request_id",)
+    # Counting the whole log takes seconds once it is long: neither the list nor its pages do.
+    show_full_result_count = False
+    paginator = InfinitePaginator
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: UsageRecord | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: UsageRecord | None = None) -> bool:
+        return False

@@ -1,0 +1,83 @@
+"""The management API's request log: read only, newest first, paged without counting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers, viewsets
+from rest_framework.pagination import CursorPagination
+
+from accounts.api_auth import SignedIn
+from analytics import reports
+from analytics.models import Result, UsageRecord
+
+
+class NewestFirst(CursorPagination):
+    """Pages by cursor: nothing is counted, and nothing is seen twice while requests come in."""
+
+    ordering = "-id"
+    page_size_query_param = "page_size"
+    max_page_size = 500
+
+
+class RequestSerializer(serializers.ModelSerializer[UsageRecord]):
+    class Meta:
+        model = UsageRecord
+        exclude = ["id"]
+
+
+class RequestFilters(serializers.Serializer[Any]):
+    """What narrows the list. ``model``: as asked for or as answered; ``since`` and ``until``: when it began."""
+
+    result = serializers.ChoiceField(choices=Result.choices, required=False)
+    provider = serializers.CharField(max_length=60, required=False)
+    model = serializers.CharField(max_length=260, required=False)
+    key = serializers.IntegerField(min_value=0, max_value=2**63 - 1, required=False, help_text="A client key's id.")
+    since = serializers.DateTimeField(required=False)
+    until = serializers.DateTimeField(required=False)
+
+    def condition(self) -> Q:
+        """The filters as a query. Raises ValidationError."""
+        self.is_valid(raise_exception=True)
+        given: dict[str, Any] = self.validated_data
+        names = {
+            "result": "result",
+            "provider": "provider",
+            "key": "key_id",
+            "since": "started_at__gte",
+            "until": "started_at__lt",
+        }
+        found = Q(**{column: given[name] for name, column in names.items() if name in given})
+        return found & (Q(model=given["model"]) | Q(requested_model=given["model"])) if "model" in given else found
+
+
+class RequestViewSet(viewsets.ReadOnlyModelViewSet[UsageRecord]):
+    """Requests of clients. People see those of their own keys, owners those of their teams, administrators all."""
+
+    queryset = UsageRecord.objects.none()
+    serializer_class = RequestSerializer
+    permission_classes = [SignedIn]
+    pagination_class = NewestFirst
+    filters = RequestFilters
+    lookup_field = "request_id"
+    lookup_value_regex = "[A-Za-z0-9._:-]+"
+
+    def get_queryset(self) -> QuerySet[UsageRecord]:
+        if getattr(self, "swagger_fake_view", False):  # the schema is drawn without anybody asking
+            return super().get_queryset()
+        return reports.visible_to(self.request.user)
+
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.action != "list":
+            return queryset
+        return queryset.filter(RequestFilters(data=self.request.query_params).condition())
+
+    @extend_schema(parameters=[RequestFilters])
+    def list(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """The request log, newest first. ``next`` is the address of the page with older ones."""
+        return super().list(request, *args, **kwargs)
+
+
+routes: list[tuple[str, type[viewsets.ReadOnlyModelViewSet[UsageRecord]]]] = [("requests", RequestViewSet)]

@@ -1,0 +1,103 @@
+"""What happened: one row per request, hourly sums of them, and how far the sums have come."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Result(models.TextChoices):
+    """How a request ended. Only ``refused`` never reached a provider."""
+
+    OK = "ok", _("Answered")
+    FAILED = "failed", _("Failed")
+    CLIENT_GONE = "client_gone", _("Client left")
+    REFUSED = "refused", _("Refused")
+
+
+class UsageRecord(models.Model):
+    """One request of one client. Ids of other tables are plain numbers: a deleted key keeps its history."""
+
+    request_id = models.CharField(_("request id"), max_length=64, unique=True)
+    started_at = models.DateTimeField(_("time"))
+    key_id = models.BigIntegerField(null=True)
+    key_name = models.CharField(_("key"), max_length=100, blank=True)
+    user_id = models.BigIntegerField(null=True)
+    team_id = models.BigIntegerField(null=True)
+    operation = models.CharField(_("operation"), max_length=30)
+    client_format = models.CharField(_("client format"), max_length=30)
+    upstream_format = models.CharField(_("upstream format"), max_length=30, blank=True)
+    requested_model = models.CharField(_("asked for"), max_length=260, blank=True)
+    provider = models.CharField(_("provider"), max_length=60, blank=True)
+    model = models.CharField(_("model"), max_length=200, blank=True)
+    connection = models.CharField(_("connection"), max_length=100, blank=True)
+    stream = models.BooleanField(_("streamed"), default=False)
+    status = models.PositiveSmallIntegerField(_("status"))
+    result = models.CharField(_("result"), max_length=12, choices=Result)
+    error_kind = models.CharField(_("error"), max_length=40, blank=True)
+    error_message = models.CharField(_("error message"), max_length=500, blank=True)
+    attempts = models.JSONField(_("attempts"), default=list)
+    latency_ms = models.PositiveIntegerField(_("latency"))
+    first_byte_ms = models.PositiveIntegerField(_("first byte"), null=True)
+    input_tokens = models.PositiveBigIntegerField(_("input tokens"), default=0)
+    cached_tokens = models.PositiveBigIntegerField(_("cached tokens"), default=0)
+    cache_write_tokens = models.PositiveBigIntegerField(_("cache write tokens"), default=0)
+    output_tokens = models.PositiveBigIntegerField(_("output tokens"), default=0)
+    reasoning_tokens = models.PositiveBigIntegerField(_("reasoning tokens"), default=0)
+    estimated = models.BooleanField(_("estimated"), default=False)
+    cost_usd = models.DecimalField(_("cost"), max_digits=18, decimal_places=10, null=True)
+    price_source = models.CharField(_("price source"), max_length=60, blank=True)
+    client_address = models.GenericIPAddressField(_("address"), null=True)
+    user_agent = models.CharField(_("user agent"), max_length=200, blank=True)
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("request"), _("requests")
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["started_at"], name="usage_time"),
+            models.Index(fields=["key_id", "-id"], name="usage_key"),
+            models.Index(fields=["user_id", "-id"], name="usage_user"),
+            models.Index(fields=["team_id", "-id"], name="usage_team"),
+        ]
+
+    def __str__(self) -> str:
+        return self.request_id
+
+
+class HourlyUsage(models.Model):
+    """Sums of an hour per key, provider and model; every chart of more than the newest rows reads these."""
+
+    hour = models.DateTimeField()
+    key_id = models.BigIntegerField(default=0)  # 0: none; NULL would escape the unique constraint
+    user_id = models.BigIntegerField(default=0)
+    team_id = models.BigIntegerField(default=0)
+    provider = models.CharField(max_length=60, blank=True)
+    model = models.CharField(max_length=200, blank=True)
+    requests = models.PositiveBigIntegerField(default=0)
+    failures = models.PositiveBigIntegerField(default=0)
+    input_tokens = models.PositiveBigIntegerField(default=0)
+    cached_tokens = models.PositiveBigIntegerField(default=0)
+    cache_write_tokens = models.PositiveBigIntegerField(default=0)
+    output_tokens = models.PositiveBigIntegerField(default=0)
+    reasoning_tokens = models.PositiveBigIntegerField(default=0)
+    cost_usd = models.DecimalField(max_digits=20, decimal_places=10, default=0)
+    latency_ms = models.PositiveBigIntegerField(default=0)  # sum; divide by requests
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["hour", "key_id", "user_id", "team_id", "provider", "model"], name="one_row_per_hour"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.hour:%Y-%m-%d %H}h {self.provider}/{self.model}"
+
+
+class RollupMark(models.Model):
+    """The id of the last request summed into HourlyUsage; one row."""
+
+    last_id = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return str(self.last_id)

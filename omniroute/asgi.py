@@ -1,0 +1,135 @@
+"""What a web process serves: client APIs on the hot path, live views by Channels, everything else by Django."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "omniroute.settings")
+
+from django.core.asgi import get_asgi_application
+
+django_application: Any = get_asgi_application()  # sets Django up: what follows needs its apps
+
+from channels.auth import AuthMiddlewareStack
+from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.security.websocket import AllowedHostsOriginValidator
+from django.conf import settings
+
+from analytics import live, metrics, record
+from analytics.outbox import Outbox
+from omniroute.forwarded import forwarded
+from omniroute.health import Readiness, Receive, Scope, Send, healthz
+from routing.gateway.consumer import Gateway
+from routing.gateway.endpoints import is_client_path as is_client_api
+from routing.gateway.exchange import Limits
+from routing.publish import Publisher
+
+__all__ = ["application", "is_client_api", "runtime"]
+
+log = logging.getLogger(__name__)
+FIRST_SNAPSHOT_SECONDS = 10.0
+
+
+class Runtime:
+    """What lives as long as a web process: the gateway, its configuration, the way of outcomes to the database.
+
+    Started by the server's lifespan; under a server without one (daphne), by the first request.
+    """
+
+    def __init__(self) -> None:
+        journal = settings.DATA_DIR / "outbox"
+        self.outbox = Outbox(journal, record.store, observe=metrics.observe)
+        limits = Limits(max_body=settings.MAX_BODY_BYTES)
+        self.gateway = Gateway(self.outbox.put, complain, metrics.reject, limits=limits)
+        self.publisher = Publisher(self.gateway.publish)
+        self.ready = Readiness(lambda: self.gateway.snapshot is not None)
+        self.started = False
+        self._starting: asyncio.Future[None] | None = None
+
+    async def start(self) -> None:
+        """Idempotent; later callers wait for the first."""
+        if self._starting is not None:
+            await asyncio.shield(self._starting)
+            return
+        loop = asyncio.get_running_loop()
+        self._starting = loop.create_future()
+        live.attach(loop)
+        metrics.watch(
+            in_flight=lambda: self.gateway.in_flight,
+            waiting=lambda: self.outbox.depth,
+            lost=lambda: self.outbox.lost,
+        )
+        self.outbox.start()
+        self.publisher.start()
+        await asyncio.to_thread(self.publisher.wait_first, FIRST_SNAPSHOT_SECONDS)
+        self.started = True
+        self._starting.set_result(None)
+
+    async def stop(self) -> None:
+        """After the last request: everything that was answered is written down."""
+        if not self.started:
+            return
+        self.started = False
+        live.detach()
+        await self.gateway.aclose()
+        await asyncio.to_thread(self.publisher.stop)
+        await asyncio.to_thread(self.outbox.close)
+
+
+def complain(request_id: str, mistake: BaseException) -> None:
+    """A mistake of ours on the hot path, for the log."""
+    log.error("a request failed by our own mistake", exc_info=mistake, extra={"request_id": request_id})
+
+
+runtime = Runtime()
+
+
+async def http(scope: Scope, receive: Receive, send: Send) -> None:
+    """Client APIs and probes here; the rest is Django's."""
+    if not runtime.started:
+        await runtime.start()
+    path = scope["path"]
+    if is_client_api(path):
+        await runtime.gateway(scope, receive, send)
+    elif path == "/healthz":
+        await healthz(scope, receive, send)
+    elif path == "/readyz":
+        await runtime.ready(scope, receive, send)
+    else:
+        await django_application(scope, receive, send)
+
+
+async def lifespan(scope: Scope, receive: Receive, send: Send) -> None:
+    """The server's start and end."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await runtime.start()
+            await send({"type": "lifespan.startup.complete"})
+        else:
+            await runtime.stop()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+
+
+routed: Any = forwarded(
+    ProtocolTypeRouter(
+        {
+            "http": http,
+            "lifespan": lifespan,
+            "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(live.websocket_urlpatterns))),
+        }
+    ),
+    settings.TRUSTED_PROXIES,
+)
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """The ASGI application. ``/metrics`` stands before the proxy rule: it must see that a request was forwarded."""
+    if scope["type"] == "http" and scope["path"] == "/metrics":
+        await metrics.metrics_app(scope, receive, send)
+        return
+    await routed(scope, receive, send)

@@ -1,0 +1,185 @@
+"""The sections ``providers`` and ``connections``: who can answer, and with which credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from omniroute.declarative.changes import Work, assign
+from omniroute.declarative.readers import Item
+from providers import catalogue, registry
+from providers.addresses import AddressRefused, check_url
+from providers.connections import set_secret
+from providers.entry import Entry
+from providers.fields import reveal
+from providers.models import Connection, Provider, ProviderModel, TransportKind
+from providers.vault import SecretUnreadable
+
+# What a field of a custom provider is when the file does not give it; in an override it then stays as it is.
+DEFAULTS: dict[str, Any] = {
+    "name": "",
+    "alias": "",
+    "format": "",
+    "base_url": "",
+    "allow_private_network": None,
+    "tier": "",
+    "operations": {},
+    "any_model": None,
+    "transport": TransportKind.FAST.value,
+    "enabled": True,
+}
+CUSTOM_FORMAT = "openai_chat"
+MODEL_FIELDS = (
+    "input_price", "output_price", "cache_read_price", "cache_write_price", "context", "max_output", "capabilities",
+)  # fmt: skip
+
+
+# -- providers ------------------------------------------------------------------------------------------------------
+def apply_providers(items: Sequence[Item], work: Work) -> None:
+    """Custom providers become what the file says; overrides of the catalogue change in the given fields."""
+    rows = {row.id: row for row in Provider.objects.prefetch_related("models")}
+    if work.prune:
+        _prune_providers(rows, {item["id"] for item in items}, work)
+    _free_aliases(rows, items)
+    for item in items:
+        row = rows.get(item["id"])
+        if row is None:
+            row = Provider(id=item["id"], custom=True)
+        _provider(row, item, work)
+
+
+def _free_aliases(rows: dict[str, Provider], items: Sequence[Item]) -> None:
+    """Take the aliases away that the file gives to others, so that two providers can swap theirs in any order."""
+    given = {item["alias"]: item["id"] for item in items if item.get("alias")}
+    named = [rows[item["id"]] for item in items if item["id"] in rows]
+    losers = [row.id for row in named if row.custom and row.alias and given.get(row.alias, row.id) != row.id]
+    Provider.objects.filter(id__in=losers).update(alias="")
+
+
+def _prune_providers(rows: dict[str, Provider], named: set[str], work: Work) -> None:
+    for row in [row for row in rows.values() if row.custom and row.id not in named]:
+        held = row.connections.count()
+        work.removed("provider", row.id, *([f"with its {held} connections"] if held else []))
+        del rows[row.id]
+        row.delete()
+
+
+def _provider(row: Provider, item: Item, work: Work) -> None:
+    new = row._state.adding
+    if row.custom and not item.get("base_url"):
+        work.refuse(item, "base_url", "a custom provider needs one.")
+        return
+    details = assign(row, _wanted(row, item))
+    if _refused_address(row, item, work):
+        return
+    try:
+        if new or details:
+            registry.save_provider(row)
+        models = _models(row, item, work) if item.get("models") is not None else []
+        if models:
+            registry.save_provider(row)  # judged again, with its models
+    except registry.BadProvider as wrong:
+        work.refuse(item, wrong.field if wrong.field in DEFAULTS else None, str(wrong))
+        return
+    if new:
+        work.added("provider", row.id)
+    else:
+        work.changed("provider", row.id, details + models)
+
+
+def _wanted(row: Provider, item: Item) -> dict[str, Any]:
+    wanted = {name: item.get(name, default) for name, default in DEFAULTS.items() if row.custom or name in item}
+    if row.custom:
+        wanted["format"] = item.get("format", CUSTOM_FORMAT)
+    if "base_url" in wanted:
+        wanted["base_url"] = wanted["base_url"].rstrip("/")
+    return wanted
+
+
+def _refused_address(row: Provider, item: Item, work: Work) -> bool:
+    """The address guard, told at the line of the address."""
+    if not row.base_url:
+        return False
+    entry = catalogue.entries().get(row.id) if not row.custom else None
+    private = row.allow_private_network
+    if private is None:
+        private = entry is not None and entry.allow_private_network
+    try:
+        check_url(row.base_url, allow_private=private)
+    except AddressRefused as refused:
+        hint = "" if private else " (allow_private_network: true opens loopback, private and link-local addresses)"
+        work.refuse(item, "base_url", f"{refused}{hint}")
+        return True
+    return False
+
+
+def _models(row: Provider, item: Item, work: Work) -> list[str]:
+    """A custom provider has exactly the models of the list; overrides of the catalogue's go only when pruned."""
+    rows = {model.model_id: model for model in row.models.all()}
+    details: list[str] = []
+    given = item.get("models", [])
+    for each in given:
+        model = rows.pop(each["id"], None)
+        new = model is None
+        model = model or ProviderModel(provider=row, model_id=each["id"])
+        wanted = {name: each.get(name) for name in MODEL_FIELDS} | {"enabled": each.get("enabled", True)}
+        changes = assign(model, wanted)
+        if new or changes:
+            model.save()
+        details += [f"+ model {model.model_id}"] if new else [f"model {model.model_id} {text}" for text in changes]
+    if row.custom or work.prune:
+        for model in rows.values():
+            model.delete()
+            details.append(f"- model {model.model_id}")
+    return details
+
+
+# -- connections ----------------------------------------------------------------------------------------------------
+def apply_connections(items: Sequence[Item], work: Work, unlisted: set[str]) -> None:
+    """Connections by provider and name. A credential that the file does not give stays as it is; null removes it.
+
+    ``unlisted``: custom providers the file leaves out and ``--prune`` just deleted, for a message that says so.
+    """
+    entries = registry.effective_all()
+    rows = {(row.provider_id, row.name): row for row in Connection.objects.all()}
+    if work.prune:
+        named = {(item["provider"], item["name"]) for item in items}
+        for key in [key for key in rows if key not in named]:
+            work.removed("connection", "/".join(key))
+            rows.pop(key).delete()
+    for item in items:
+        entry = entries.get(item["provider"])
+        if entry is None:
+            why = (
+                " any more: --prune deletes it, for providers does not name it" if item["provider"] in unlisted else ""
+            )
+            work.refuse(item, "provider", f"there is no usable provider {item['provider']!r}{why}.")
+            continue
+        row = rows.get((item["provider"], item["name"]))
+        _connection(row or Connection(provider_id=item["provider"], name=item["name"]), item, entry, work)
+
+
+def _connection(row: Connection, item: Item, entry: Entry, work: Work) -> None:
+    new, name = row._state.adding, f"{row.provider_id}/{row.name}"
+    details = assign(row, {"priority": item.get("priority", 1), "enabled": item.get("enabled", True)})
+    if "api_key" in item and not _is(row, "secret", item["api_key"], entry.origin):
+        details.append("secret changed" if item["api_key"] else "secret removed")
+        set_secret(row, item["api_key"])
+    if "proxy" in item and not _is(row, "proxy", item["proxy"]):
+        details.append("proxy changed" if item["proxy"] else "proxy removed")
+        row.proxy = item["proxy"]
+    if new or details:
+        row.save()
+    if new:
+        work.added("connection", name)
+    else:
+        work.changed("connection", name, details)
+
+
+def _is(row: Connection, column: str, wanted: str | None, origin: str | None = None) -> bool:
+    """Whether this is stored already, and for this address. What cannot be opened is nothing that one could want."""
+    try:
+        stored = reveal(row, column)
+    except SecretUnreadable:
+        return False
+    return stored == wanted and (origin is None or not wanted or row.origin == origin)

@@ -1,0 +1,212 @@
+"""What a document may hold, section by section, and its check without a database."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from omniroute.declarative import readers
+from omniroute.declarative.document import BadDocument, Node, Problem
+from omniroute.declarative.readers import Fields, Item, listing, text, wrong
+from omniroute.i18n.languages import LANGUAGES
+from providers.catalogue import operation_fault
+from providers.connections import BadConnection, check_proxy
+from providers.entry import CAPABILITIES, FORMATS, OPERATIONS, TIERS, TRANSPORTS
+
+CONTRACT_FORMATS = ("openai_chat", "openai_responses", "anthropic", "gemini")
+STRATEGIES = ("priority", "fill-first", "round-robin", "p2c", "random", "least-used", "cost-optimized", "weighted")
+BIGGEST = 2_147_483_647
+COMBO_NAME = re.compile(r"[A-Za-z0-9_/.-]+")
+SPACELESS = re.compile(r"\S+")
+TARGET = re.compile(r"[^\s*?]+")
+
+
+def _format(node: Node, path: str) -> str:
+    if node.value in CONTRACT_FORMATS and node.value not in FORMATS:
+        raise wrong(node, path, f"this release speaks {', '.join(FORMATS)} only, not yet {node.value}")
+    return str(readers.choice(*FORMATS)(node, path))
+
+
+MODEL = Fields(
+    {
+        "id": text(200),
+        "enabled": readers.flag,
+        "input_price": readers.price,
+        "output_price": readers.price,
+        "cache_read_price": readers.price,
+        "cache_write_price": readers.price,
+        "context": readers.whole(1, BIGGEST),
+        "max_output": readers.whole(1, BIGGEST),
+        "capabilities": listing(readers.choice(*sorted(CAPABILITIES))),
+    },
+    required=("id",),
+)
+STEP = Fields(
+    {"model": text(260, SPACELESS, "must not hold spaces"), "weight": readers.whole(0, 100)}, required=("model",)
+)
+
+
+def _operations(node: Node, path: str) -> dict[str, str]:
+    paths = dict(readers.pairs(re.compile("|".join(sorted(OPERATIONS))), text(200))(node, path))
+    for name, value in paths.items():
+        if fault := operation_fault(name, value):
+            raise wrong(node, f"{path}.{name}", fault.rstrip("."))
+    return paths
+
+
+def _proxy(node: Node, path: str) -> str | None:
+    try:
+        return check_proxy(readers.credential()(node, path))
+    except BadConnection as bad:
+        raise wrong(node, path, str(bad).rstrip(".")) from None
+
+
+def _short_or(fields: Fields, name: str) -> readers.Reader:
+    """Either a mapping, or just the one text that matters of it."""
+
+    def read(node: Node, path: str) -> Item:
+        if isinstance(node.value, dict):
+            return fields(node, path)
+        return Item(node.line, path, {name: fields.readers[name](node, path)}, {name: node.line})
+
+    return read
+
+
+def _notice(node: Node, path: str) -> dict[str, str]:
+    """Text in the default language, or a mapping from language code to text."""
+    each = readers.prose(10_000)
+    if not isinstance(node.value, dict):
+        return {"en": each(node, path)}
+    codes = re.compile("|".join(re.escape(row.code) for row in LANGUAGES))
+    return dict(readers.pairs(codes, each)(node, path))
+
+
+PROVIDER = Fields(
+    {
+        "id": readers.slug(60),
+        "name": text(100),
+        "alias": readers.slug(60),
+        "format": _format,
+        "base_url": text(500),
+        "allow_private_network": readers.flag,
+        "tier": readers.choice(*TIERS),
+        "operations": _operations,
+        "models": listing(_short_or(MODEL, "id")),
+        "any_model": readers.flag,
+        "transport": readers.choice(*TRANSPORTS),
+        "enabled": readers.flag,
+    },
+    required=("id",),
+)
+CONNECTION = Fields(
+    {
+        "provider": readers.slug(60),
+        "name": text(100),
+        "api_key": readers.credential(),
+        "priority": readers.whole(0, BIGGEST),
+        "enabled": readers.flag,
+        "proxy": _proxy,
+    },
+    required=("provider", "name"),
+)
+COMBO = Fields(
+    {
+        "name": text(100, COMBO_NAME, "may hold letters, digits and _ / . - only"),
+        "strategy": readers.choice(*STRATEGIES),
+        "enabled": readers.flag,
+        "steps": listing(_short_or(STEP, "model")),
+    },
+    required=("name", "steps"),
+)
+ALIAS = Fields(
+    {
+        "pattern": text(200, SPACELESS, "must not hold spaces"),
+        "target": text(260, TARGET, "must be one model: no spaces, no * and no ?"),
+    },
+    required=("pattern", "target"),
+)
+API_KEY = Fields(
+    {
+        "name": text(100),
+        "key": readers.credential(32),
+        "models": listing(text(260, SPACELESS, "must not hold spaces")),
+        "user": text(254),
+        "team": text(100),
+        "enabled": readers.flag,
+        "expires_at": readers.moment,
+    },
+    required=("name",),
+)
+SETTINGS = Fields(
+    {
+        "require_api_key": readers.flag,
+        "connection_cooldown": readers.flag,
+        "circuit_breaker": readers.flag,
+        "notice": _notice,
+    }
+)
+ROOT: dict[str, readers.Reader] = {
+    "version": readers.whole(1, 1),
+    "providers": listing(PROVIDER),
+    "connections": listing(CONNECTION),
+    "combos": listing(COMBO),
+    "aliases": listing(ALIAS),
+    "api_keys": listing(API_KEY),
+    "settings": SETTINGS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document that is right as far as it can tell by itself. A section that is not there is None."""
+
+    providers: list[Item] | None = None
+    connections: list[Item] | None = None
+    combos: list[Item] | None = None
+    aliases: list[Item] | None = None
+    api_keys: list[Item] | None = None
+    settings: Item | None = None
+
+
+def check(root: Node) -> Document:
+    """The document's sections. Raises BadDocument with everything that is wrong."""
+    given = root.value if isinstance(root.value, dict) else {}
+    # Sections are optional but never null: an empty one says [], for --prune deletes what a section leaves out.
+    item = Fields(ROOT, required=tuple(name for name in ROOT if name in given))(root, "")
+    document = Document(**{name: item[name] for name in ROOT if name != "version" and name in item})
+    problems = [*_repeated(document), *_within(document)]
+    if problems:
+        raise BadDocument(problems)
+    return document
+
+
+def _repeated(document: Document) -> Iterator[Problem]:
+    yield from readers.duplicates(document.providers or [], lambda i: i["id"], lambda i: f"provider {i['id']}")
+    yield from readers.duplicates(
+        document.connections or [],
+        lambda i: (i["provider"], i["name"]),
+        lambda i: f"connection {i['provider']}/{i['name']}",
+    )
+    yield from readers.duplicates(document.combos or [], lambda i: i["name"], lambda i: f"combo {i['name']}")
+    yield from readers.duplicates(document.aliases or [], lambda i: i["pattern"], lambda i: f"alias {i['pattern']}")
+    keys = document.api_keys or []
+    yield from readers.duplicates(keys, key_identity, lambda i: f"api key {i['name']}")
+    yield from readers.duplicates([i for i in keys if i.get("key")], lambda i: i["key"], lambda i: "this api key's key")
+
+
+def key_identity(item: Item) -> tuple[str, str, str]:
+    """What tells an api key without ``key`` from the others: name, user, team."""
+    return item["name"], item.get("user", "").lower(), item.get("team", "")
+
+
+def _within(document: Document) -> Iterator[Problem]:
+    for provider in document.providers or []:
+        models = provider.get("models", [])
+        yield from readers.duplicates(models, lambda i: i["id"], lambda i: f"model {i['id']}")
+    for combo in document.combos or []:
+        if not combo["steps"]:
+            yield combo.problem("steps", "a combo needs at least one step.")
+    for alias in document.aliases or []:
+        if alias["pattern"] == alias["target"]:
+            yield alias.problem("target", "an alias must not point at itself.")

@@ -1,0 +1,1 @@
+"""Languages of the dashboard: one row each, the switcher and what must hold for every locale."""

@@ -1,0 +1,120 @@
+// What our pages do in the browser: copy, filter, local times, live notices. No library, no inline script.
+"use strict";
+
+const language = () => document.documentElement.lang || "en";
+
+// The secure clipboard exists on https and localhost only; elsewhere a hidden field and the old command serve.
+async function copy(text) {
+  if (navigator.clipboard && window.isSecureContext) {
+    return navigator.clipboard.writeText(text);
+  }
+  const field = document.createElement("textarea");
+  field.value = text;
+  field.className = "o-offscreen";
+  document.body.append(field);
+  field.select();
+  document.execCommand("copy");
+  field.remove();
+}
+
+function confirmCopied(button) {
+  const label = button.querySelector("[data-copy-label]");
+  if (!label || button.dataset.copied === undefined) return;
+  const before = label.textContent;
+  label.textContent = button.dataset.copied;
+  window.setTimeout(() => { label.textContent = before; }, 1600);
+}
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (button) {
+    const source = document.getElementById(button.dataset.copy);
+    await copy(source.value ?? source.textContent);
+    confirmCopied(button);
+    return;
+  }
+  if (event.target.closest("[data-reload]")) {
+    window.location.reload();
+  }
+  for (const menu of document.querySelectorAll("details.o-menu[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") {
+    for (const menu of document.querySelectorAll("details.o-menu[open]")) menu.open = false;
+  }
+});
+
+document.addEventListener("input", (event) => {
+  const list = event.target.dataset.filters && document.getElementById(event.target.dataset.filters);
+  if (!list) return;
+  const wanted = event.target.value.trim().toLowerCase();
+  for (const card of list.querySelectorAll("[data-words]")) {
+    card.hidden = !card.dataset.words.toLowerCase().includes(wanted);
+  }
+  for (const section of list.querySelectorAll("[data-section]")) {
+    section.hidden = !section.querySelector("[data-words]:not([hidden])");
+  }
+});
+
+// Times come from the server in UTC; people read them in their own zone.
+function localTimes() {
+  for (const element of document.querySelectorAll("time[datetime]")) {
+    const moment = new Date(element.dateTime);
+    if (Number.isNaN(moment.valueOf())) continue;
+    const style = element.dataset.seconds === undefined ? "short" : "medium";
+    element.title = `${element.textContent.trim()} UTC`;
+    element.textContent = new Intl.DateTimeFormat(language(), { dateStyle: "medium", timeStyle: style }).format(moment);
+  }
+}
+
+// The theme draws every canvas.chart at "load" from data-value; the labels become local times before that.
+function localChartLabels() {
+  for (const canvas of document.querySelectorAll("canvas[data-hours]")) {
+    const chart = JSON.parse(canvas.dataset.value);
+    const byDay = Number(canvas.dataset.hours) > 48; // the buckets are UTC days then
+    const format = byDay
+      ? { month: "short", day: "numeric", timeZone: "UTC" }
+      : { hour: "2-digit", minute: "2-digit" };
+    chart.labels = chart.labels.map((moment) => new Intl.DateTimeFormat(language(), format).format(new Date(moment)));
+    canvas.dataset.value = JSON.stringify(chart);
+  }
+}
+
+// A page marked data-live counts what the socket announces and offers to show it.
+function live() {
+  const place = document.querySelector("[data-live]");
+  if (!place) return;
+  const [on, news, label] = ["on", "news", "label"].map((name) => place.querySelector(`[data-live-${name}]`));
+  const scheme = window.location.protocol === "https:" ? "wss" : "ws";
+  let seen = 0;
+  let pause = 1000;
+  const connect = () => {
+    const socket = new WebSocket(`${scheme}://${window.location.host}${place.dataset.live}`);
+    socket.addEventListener("open", () => {
+      pause = 1000;
+      on.hidden = false;
+    });
+    socket.addEventListener("message", (event) => {
+      const message = JSON.parse(event.data);
+      if (message.type !== "request") return;
+      seen += message.count ?? 1;
+      label.textContent = `${place.dataset.label} (${new Intl.NumberFormat(language()).format(seen)})`;
+      news.hidden = false;
+    });
+    socket.addEventListener("close", () => {
+      on.hidden = true;
+      window.setTimeout(connect, pause);
+      pause = Math.min(pause * 2, 60000);
+    });
+  };
+  connect();
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+  localTimes();
+  localChartLabels();
+  live();
+});

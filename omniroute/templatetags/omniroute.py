@@ -1,0 +1,91 @@
+"""Figures as people read them, in their language's digits and separators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from django import template
+from django.conf import settings
+from django.utils import numberformat
+from django.utils.formats import get_format
+from django.utils.translation import gettext as _
+
+register = template.Library()
+
+
+def figure(number: Decimal | int, digits: int = 0) -> str:
+    """A number in the reader's separators, in groups of three (some locales of Django name no group size)."""
+    return numberformat.format(
+        round(Decimal(number), digits),  # Django's own function cuts off
+        get_format("DECIMAL_SEPARATOR"),
+        digits,
+        3,
+        get_format("THOUSAND_SEPARATOR"),
+        force_grouping=True,
+        use_l10n=True,
+    )
+
+
+@register.filter
+def usd(amount: Decimal | float | None) -> str:
+    """US dollars: two digits after the point, more while they matter; a dash when unknown."""
+    if amount is None:
+        return "–"
+    value = Decimal(amount)
+    digits = 2 if abs(value) >= 1 or not value else min(max(2, 1 - value.adjusted()), 8)
+    return f"${figure(value, digits)}"
+
+
+@register.filter
+def price(amount: Decimal | str | None) -> str:
+    """USD per million tokens, cents or finer where it matters; a dash when unknown."""
+    if amount is None or amount == "":
+        return "–"
+    digits = max(2, -int(Decimal(amount).normalize().as_tuple().exponent))
+    return f"${figure(Decimal(amount), digits)}"
+
+
+@register.filter
+def count(number: int | None) -> str:
+    """A whole number with separators; large ones short (12.3 M)."""
+    if number is None:
+        return "–"
+    for size, unit in ((10**9, _("B")), (10**6, _("M"))):
+        if number >= size:
+            return f"{figure(Decimal(number) / size, 1)} {unit}"
+    return figure(number)
+
+
+@register.filter
+def duration(milliseconds: int | None) -> str:
+    """Milliseconds below a second, else seconds."""
+    if milliseconds is None:
+        return "–"
+    if milliseconds < 1000:
+        return _("%(number)s ms") % {"number": figure(round(milliseconds))}
+    return _("%(number)s s") % {"number": figure(Decimal(milliseconds) / 1000, 1)}
+
+
+@register.simple_tag
+def languages() -> Iterable[tuple[str, str]]:
+    """Code and own name of every language of the dashboard."""
+    return settings.LANGUAGES
+
+
+@register.filter
+def own_name(code: str) -> str:
+    """A language's own name."""
+    return dict(settings.LANGUAGES).get(code, code)
+
+
+@register.simple_tag(takes_context=True)
+def query(context: dict[str, Any], **changes: Any) -> str:
+    """The page's query string with some parameters changed; None takes one away."""
+    values = context["request"].GET.copy()
+    for name, value in changes.items():
+        values.pop(name, None)
+        if value is not None:
+            values[name] = value
+    return f"?{values.urlencode()}"

@@ -1,0 +1,162 @@
+"""Providers, models and connections in the admin. Checks and secrets go the way of the services, as everywhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminPasswordWidget
+
+from providers import connections, registry
+from providers.models import Connection, Provider, ProviderModel
+
+
+class ProviderForm(forms.ModelForm):
+    """The registry's checks as errors of the form."""
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]
+        if self.errors:
+            return
+        try:
+            registry.check_provider(self.instance)
+        except registry.BadProvider as wrong:
+            self.add_error(wrong.field if wrong.field in self.fields else None, str(wrong))
+
+
+@admin.register(Provider)
+class ProviderAdmin(ModelAdmin):
+    form = ProviderForm
+    list_display = ("id", "shown_name", "custom", "enabled", "tier", "base_url")
+    list_filter = ("enabled", "custom", "tier")
+    search_fields = ("id", "name", "alias")
+    fields = (
+        "id",
+        "enabled",
+        "name",
+        "alias",
+        "format",
+        "base_url",
+        "tier",
+        "transport",
+        "allow_private_network",
+        "any_model",
+        "operations",
+    )
+
+    @display(description=_("name"))
+    def shown_name(self, row: Provider) -> str:
+        return str(row)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Provider | None = None) -> tuple[str, ...]:
+        return ("id",) if obj else ()
+
+    def has_delete_permission(self, request: HttpRequest, obj: Provider | None = None) -> bool:
+        """A catalogue entry's row would come back at the next start: it is switched off instead."""
+        return super().has_delete_permission(request, obj) and (obj is None or obj.custom)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)  # it would take catalogue entries along
+        return actions
+
+
+@admin.register(ProviderModel)
+class ProviderModelAdmin(ModelAdmin):
+    list_display = ("model_id", "provider", "enabled", "input_price", "output_price", "context")
+    list_filter = ("provider", "enabled")
+    search_fields = ("model_id",)
+    autocomplete_fields = ("provider",)
+
+
+class ConnectionForm(forms.ModelForm):
+    """The secret is written only: empty keeps what is stored."""
+
+    secret = forms.CharField(
+        label=_("API key"),
+        required=False,
+        widget=UnfoldAdminPasswordWidget(render_value=False, attrs={"autocomplete": "off"}),
+        help_text=_("Written only; never shown again. Empty keeps the stored one."),
+    )
+    proxy = forms.CharField(
+        label=_("Proxy"),
+        required=False,
+        widget=UnfoldAdminPasswordWidget(render_value=False, attrs={"autocomplete": "off"}),
+        help_text=_(
+            "http://, https://, socks5:// or socks5h://, with user and password if needed. Empty keeps the stored one."
+        ),
+    )
+
+    class Meta:
+        model = Connection
+        fields = ("provider", "name", "priority", "enabled")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial.pop("secret", None)
+        self.initial.pop("proxy", None)
+
+    def clean_proxy(self) -> str | None:
+        try:
+            return connections.check_proxy(self.cleaned_data["proxy"])
+        except connections.BadConnection as wrong:
+            raise forms.ValidationError(str(wrong)) from None
+
+    def clean(self) -> dict[str, Any]:
+        """Seal the secret here already, so that a refusal is an error of the form."""
+        cleaned = super().clean() or self.cleaned_data
+        if cleaned.get("provider") and cleaned.get("secret"):
+            probe = Connection(provider=cleaned["provider"])
+            try:
+                connections.set_secret(probe, cleaned["secret"])
+            except (connections.BadConnection, registry.BadProvider) as wrong:
+                self.add_error("secret", str(wrong))
+        return cleaned
+
+
+@admin.register(Connection)
+class ConnectionAdmin(ModelAdmin):
+    form = ConnectionForm
+    list_display = ("name", "provider", "priority", "enabled", "has_secret", "test_ok", "tested_at")
+    list_filter = ("provider", "enabled", "test_ok")
+    search_fields = ("name", "provider__id")
+    fields = (
+        "provider",
+        "name",
+        "secret",
+        "priority",
+        "enabled",
+        "proxy",
+        "tested_at",
+        "test_ok",
+        "test_message",
+        "test_latency_ms",
+    )
+    readonly_fields = ("tested_at", "test_ok", "test_message", "test_latency_ms")
+    autocomplete_fields = ("provider",)
+    actions = ("test",)
+
+    @display(description=_("API key"), boolean=True)
+    def has_secret(self, row: Connection) -> bool:
+        return row.secret is not None
+
+    def save_model(self, request: HttpRequest, obj: Connection, form: forms.ModelForm, change: bool) -> None:
+        if proxy := form.cleaned_data.get("proxy"):
+            obj.proxy = proxy
+        if secret := form.cleaned_data.get("secret"):
+            connections.set_secret(obj, secret)
+        super().save_model(request, obj, form, change)
+
+    @admin.action(description=_("Test the chosen connections"), permissions=["change"])
+    def test(self, request: HttpRequest, chosen: QuerySet[Connection]) -> None:
+        rows = list(chosen.select_related("provider"))
+        for row, probe in zip(rows, connections.test_many(rows), strict=True):
+            level = messages.SUCCESS if probe.ok else messages.ERROR
+            self.message_user(request, _t("%(name)s: %(message)s") % {"name": row, "message": probe.message}, level)

@@ -1,0 +1,181 @@
+"""Connections: one credential of a provider each. Adding, giving a secret, testing; whether one may be used."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable, Sequence
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from providers import registry
+from providers.entry import Entry
+from providers.fields import reveal
+from providers.models import Connection, Provider
+from providers.probe import Probe, probe
+from providers.vault import SecretUnreadable
+
+PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
+LONGEST_SECRET = 8192
+TESTS_AT_ONCE = 5
+
+
+class BadConnection(ValueError):
+    """A connection that cannot be; a sentence for the operator that never holds the secret. ``field`` as in the row."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+# -- reading ------------------------------------------------------------------------------------------------------
+def secret_of(connection: Connection) -> str | None:
+    """The credential in plain text, None when there is none. Raises vault.SecretUnreadable, never gives ciphertext.
+
+    Ask :func:`usable_reason` first: a secret must not go to another address than the one it was given for.
+    """
+    return reveal(connection, "secret")
+
+
+def proxy_of(connection: Connection) -> str | None:
+    """The proxy's URL, its password included; None = direct. Raises vault.SecretUnreadable."""
+    return reveal(connection, "proxy")
+
+
+def usable_reason(connection: Connection, entry: Entry) -> str | None:
+    """None when the connection can be used; else why not, as a sentence for people."""
+    if not connection.enabled:
+        return _("The connection is disabled.")
+    return _secret_reason(connection, entry)
+
+
+def _secret_reason(connection: Connection, entry: Entry) -> str | None:
+    try:
+        secret = secret_of(connection)
+        proxy_of(connection)
+    except SecretUnreadable:
+        return _(
+            "What is stored cannot be decrypted with this installation's keys; enter the API key and the proxy again."
+        )
+    if secret is None:
+        return _("An API key is needed.") if entry.auth == "bearer" else None
+    if connection.origin != entry.origin:
+        return _("The provider's address changed since the API key was entered; enter it again.")
+    return None
+
+
+# -- writing ------------------------------------------------------------------------------------------------------
+def set_secret(connection: Connection, text: str | None) -> None:
+    """Give a connection its credential, bound to the address its provider has now; empty takes it away.
+
+    A stored row is saved (these two columns); a new one is left to its own ``save()``. Raises BadConnection and
+    BadProvider.
+    """
+    secret = (text or "").strip()
+    if len(secret) > LONGEST_SECRET or not re.fullmatch(r"[\x21-\x7e]*", secret):
+        _refuse("secret", _("An API key is one line of visible ASCII characters."))
+    connection.secret = secret or None
+    connection.origin = registry.effective_of(connection.provider).origin if secret else ""
+    if not connection._state.adding:
+        connection.save(update_fields=["secret", "origin"])
+
+
+def check_proxy(url: str | None) -> str | None:
+    """The proxy's URL, stripped; None for none. Raises BadConnection, whose message does not repeat the URL."""
+    text = (url or "").strip()
+    if not text:
+        return None
+    try:
+        parts = urlsplit(text)
+        fine = (
+            parts.scheme in PROXY_SCHEMES and parts.hostname and parts.port != 0 and re.fullmatch(r"[\x21-\x7e]+", text)
+        )
+    except ValueError:
+        fine = False
+    if not fine or parts.path.strip("/") or parts.query or parts.fragment:
+        _refuse("proxy", _("A proxy is written as http://, https://, socks5:// or socks5h:// and host:port."))
+    return text.rstrip("/")
+
+
+def add(
+    provider: Provider,
+    name: str,
+    secret: str | None = None,
+    *,
+    priority: int = 1,
+    proxy: str | None = None,
+    enabled: bool = True,
+) -> Connection:
+    """A new, saved connection. Raises BadConnection (name taken or empty, key or proxy malformed) and BadProvider."""
+    connection = Connection(provider=provider, name=name.strip(), priority=priority, enabled=enabled)
+    connection.proxy = check_proxy(proxy)
+    set_secret(connection, secret)
+    try:
+        connection.full_clean(exclude=["secret", "proxy"])
+    except ValidationError as wrong:
+        field, errors = next(iter(wrong.message_dict.items()))
+        _refuse("name" if field == "__all__" else field, " ".join(errors))
+    connection.save()
+    return connection
+
+
+# -- testing ------------------------------------------------------------------------------------------------------
+def test(connection: Connection) -> Probe:
+    """Ask the provider whether the credential works, and keep the result on the row. Not from within an event loop."""
+    return test_many([connection])[0]
+
+
+test.__test__ = False  # type: ignore[attr-defined]  # pytest: a service, not a test
+
+
+def test_many(connections: Iterable[Connection]) -> list[Probe]:
+    """As :func:`test` for several, at most five at a time, in the order given; disabled ones are tested as well."""
+    rows = list(connections)
+    results = asyncio.run(_run([_prepared(row) for row in rows]))
+    for row, result in zip(rows, results, strict=True):
+        _store(row, result)
+    return results
+
+
+test_many.__test__ = False  # type: ignore[attr-defined]
+
+Prepared = Probe | tuple[Entry, str | None, str | None]
+
+
+def _prepared(connection: Connection) -> Prepared:
+    """What a probe needs, or why there can be none."""
+    try:
+        entry = registry.effective_of(connection.provider)
+    except registry.BadProvider as wrong:
+        return Probe(ok=False, message=str(wrong))
+    if reason := _secret_reason(connection, entry):
+        return Probe(ok=False, message=reason)
+    return entry, secret_of(connection), proxy_of(connection)
+
+
+async def _run(prepared: Sequence[Prepared]) -> list[Probe]:
+    gate = asyncio.Semaphore(TESTS_AT_ONCE)
+
+    async def one(item: Prepared) -> Probe:
+        if isinstance(item, Probe):
+            return item
+        async with gate:
+            return await probe(*item)
+
+    return list(await asyncio.gather(*map(one, prepared)))
+
+
+def _store(connection: Connection, result: Probe) -> None:
+    connection.tested_at, connection.test_ok = timezone.now(), result.ok
+    connection.test_message, connection.test_latency_ms = result.message[:500], result.latency_ms
+    names = ("tested_at", "test_ok", "test_message", "test_latency_ms")
+    # Not save(): a test changes nothing the hot path reads, so the configuration's version stays.
+    Connection.objects.filter(pk=connection.pk).update(**{name: getattr(connection, name) for name in names})
+
+
+def _refuse(field: str, sentence: str) -> NoReturn:
+    raise BadConnection(field, sentence)

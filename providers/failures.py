@@ -1,0 +1,198 @@
+"""Whose fault a failure is, and what follows: status, code and words → Kind → consequence. Tables first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+
+from providers.wire.errors import Kind, UpstreamFailure
+
+
+class Rest(StrEnum):
+    """What is left alone for a while after a failure."""
+
+    NOTHING = "nothing"
+    CONNECTION = "connection"
+    MODEL = "model"  # this model on this connection
+
+
+@dataclass(frozen=True, slots=True)
+class Consequence:
+    """``final``: no other attempt can help. ``seconds``: the first rest, doubled per repetition up to ``longest``.
+    ``trips``: counts for the provider's circuit breaker. ``skips_model``: the provider's other connections would say
+    the same of this model."""
+
+    final: bool = False
+    rest: Rest = Rest.NOTHING
+    seconds: float = 0
+    longest: float = 0
+    trips: bool = False
+    skips_model: bool = False
+
+
+CONSEQUENCES: Mapping[Kind, Consequence] = {
+    Kind.BAD_REQUEST: Consequence(final=True),
+    Kind.CONTEXT_LENGTH: Consequence(skips_model=True),
+    Kind.CONTENT_FILTER: Consequence(skips_model=True),
+    Kind.MODEL: Consequence(rest=Rest.MODEL, seconds=120, longest=120),
+    Kind.AUTH: Consequence(rest=Rest.CONNECTION, seconds=120, longest=120),
+    Kind.PERMISSION: Consequence(rest=Rest.CONNECTION, seconds=120, longest=120),
+    Kind.QUOTA: Consequence(rest=Rest.CONNECTION, seconds=120, longest=120),
+    Kind.RATE_LIMITED: Consequence(rest=Rest.CONNECTION, seconds=1, longest=120),
+    Kind.OVERLOADED: Consequence(rest=Rest.CONNECTION, seconds=3, longest=60, trips=True),
+    Kind.TIMEOUT: Consequence(rest=Rest.CONNECTION, seconds=3, longest=60, trips=True),
+    Kind.NETWORK: Consequence(rest=Rest.CONNECTION, seconds=3, longest=60, trips=True),
+    Kind.SERVER: Consequence(rest=Rest.CONNECTION, seconds=3, longest=60, trips=True),
+    Kind.PROTOCOL: Consequence(rest=Rest.CONNECTION, seconds=3, longest=60, trips=True),
+}
+
+BY_STATUS: Mapping[int, Kind] = {
+    401: Kind.AUTH,
+    402: Kind.QUOTA,
+    403: Kind.PERMISSION,
+    404: Kind.MODEL,
+    405: Kind.MODEL,
+    408: Kind.TIMEOUT,
+    410: Kind.MODEL,
+    413: Kind.CONTEXT_LENGTH,
+    429: Kind.RATE_LIMITED,
+    503: Kind.OVERLOADED,
+    504: Kind.TIMEOUT,
+    529: Kind.OVERLOADED,
+}
+
+# Values of ``code`` and ``type`` in vendors' error objects.
+BY_CODE: Mapping[str, Kind] = {
+    "context_length_exceeded": Kind.CONTEXT_LENGTH,
+    "exceed_context_size_error": Kind.CONTEXT_LENGTH,
+    "insufficient_quota": Kind.QUOTA,
+    "billing_hard_limit_reached": Kind.QUOTA,
+    "billing_not_active": Kind.QUOTA,
+    "invalid_api_key": Kind.AUTH,
+    "model_not_found": Kind.MODEL,
+    "model_not_supported": Kind.MODEL,
+    "model_decommissioned": Kind.MODEL,
+    "invalid_model": Kind.MODEL,
+    "content_filter": Kind.CONTENT_FILTER,
+    "content_policy_violation": Kind.CONTENT_FILTER,
+    "rate_limit_exceeded": Kind.RATE_LIMITED,
+    "overloaded_error": Kind.OVERLOADED,
+}
+
+# Words that tell more than a 400 does. Only failures that blame the model or the account move on to the next one; a
+# word that a vendor may as well say of a parameter must not be here, or one malformed request rests a connection. Whose
+# words they are is not ours to trust: possessive repetitions keep a search linear.
+BY_WORDS: tuple[tuple[re.Pattern[str], Kind], ...] = (
+    (
+        re.compile(
+            r"(maximum|max) (context|prompt|input) length|context (window|length of|size)|prompt is too long"
+            r"|too many tokens|token count.{0,40}exceeds|reduce the length of the (messages|prompt|input)",
+            re.I,
+        ),
+        Kind.CONTEXT_LENGTH,
+    ),
+    (
+        re.compile(
+            r"\bmodels?\b(?:/\S++)?+(?:[\s:=]++\S++){0,2}?\s++(?:(?:is|was|has|been|does|could|currently|be)\s+){0,3}"
+            r"(?:not (?:exist|found|supported|available|active|enabled)|unavailable|unsupported"
+            r"|decommissioned|deprecated|retired|discontinued|no longer)"
+            r"|\b(?:unknown|invalid|no such|unsupported) model\b|not a valid model\b"
+            r"|(?:not have|no|without|include) access to (?:the |this )?model\b|not entitled to\b.{0,40}\bmodel\b",
+            re.I,
+        ),
+        Kind.MODEL,
+    ),
+    (
+        re.compile(
+            r"insufficient (quota|balance|credit|funds)|exceeded your (current|monthly) quota|credit balance"
+            r"|(billing|spending|spend|usage|monthly|weekly) (hard )?limit|(no|out of|used all) (\w+ )?credits"
+            r"|billing (is )?not active|payment required",
+            re.I,
+        ),
+        Kind.QUOTA,
+    ),
+    (
+        re.compile(
+            r"(invalid|incorrect|expired|revoked|missing) (api[ _-]?key|(access|auth|bearer)[ _-]?token|credentials?)\b"
+            r"|api[ _-]?key (is |has |was )?(been )?(not valid|not found|invalid|expired|revoked|missing)",
+            re.I,
+        ),
+        Kind.AUTH,
+    ),
+    (re.compile(r"rate[ _-]?limit|too many requests|requests per (second|minute|day)", re.I), Kind.RATE_LIMITED),
+    (re.compile(r"overloaded|(at|over|exceeded) capacity|(server|engine|model) is busy", re.I), Kind.OVERLOADED),
+)
+LONGEST_RETRY_AFTER = 3600.0  # seconds; a vendor that says more is believed up to here
+
+
+def classify(failure: UpstreamFailure, special: Mapping[str, Kind] = {}) -> UpstreamFailure:
+    """The same failure with its kind found: the provider's own table first, then status, code and words.
+
+    ``special`` maps a status or a code, as text, to a kind (the catalogue's ``failures``).
+    """
+    status = failure.status or _status_in(failure.code)
+    for table, keys in ((special, (failure.code, failure.type, str(status))), (BY_CODE, (failure.code, failure.type))):
+        for key in keys:
+            if key is not None and key in table:
+                failure.kind = table[key]
+                return failure
+    failure.kind = _by_status(failure, status)
+    return failure
+
+
+def _status_in(code: str | None) -> int | None:
+    """The HTTP status that some vendors (OpenRouter, Google) write as the code of an error inside a stream."""
+    return int(code) if code is not None and len(code) == 3 and code.isdigit() and code >= "400" else None
+
+
+def _by_status(failure: UpstreamFailure, status: int | None) -> Kind:
+    if status is None:
+        # The vendor's own word for a failure after the head of its reply is often only a type; without it, its fault.
+        return _by_words(failure.message) or failure.kind
+    known = BY_STATUS.get(status)
+    if known in (Kind.RATE_LIMITED, Kind.PERMISSION):
+        return _by_words(failure.message, (Kind.QUOTA,)) or known
+    if known is not None:
+        return known
+    if status >= 500:
+        return _by_words(failure.message) or Kind.SERVER
+    if failure.param and failure.param != "model":
+        # The vendor names the field and may repeat what the client wrote in it: its words then blame nobody else.
+        return _by_words(failure.message, (Kind.CONTEXT_LENGTH, Kind.CONTENT_FILTER)) or Kind.BAD_REQUEST
+    return _by_words(failure.message) or Kind.BAD_REQUEST
+
+
+def _by_words(message: str, only: tuple[Kind, ...] | None = None) -> Kind | None:
+    for pattern, kind in BY_WORDS:
+        if (only is None or kind in only) and pattern.search(message[:2000]):
+            return kind
+    return None
+
+
+def retry_after(headers: Mapping[bytes, bytes], now: float) -> float | None:
+    """Seconds until the vendor wants to be asked again, from ``retry-after(-ms)``; None when it does not say."""
+    exact = _number(headers.get(b"retry-after-ms"))
+    if exact is not None:
+        return _within(exact / 1000)
+    value = headers.get(b"retry-after")
+    seconds = _number(value)
+    if value is None or seconds is not None:
+        return _within(seconds) if seconds is not None else None
+    try:
+        return _within(parsedate_to_datetime(value.decode("latin-1")).timestamp() - now)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _number(value: bytes | None) -> float | None:
+    try:
+        return float(value) if value is not None else None
+    except ValueError:
+        return None
+
+
+def _within(seconds: float) -> float | None:
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER) if seconds == seconds else None

@@ -1,0 +1,204 @@
+"""Forms of the provider pages. They check what people type; the services decide and save."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+
+from providers import catalogue, connections, registry
+from providers.entry import FORMATS, Entry
+from providers.fields import WriteOnlyField
+from providers.models import Connection, Provider, ProviderModel, Tier
+
+LTR = {"class": "o-ltr", "spellcheck": "false", "autocomplete": "off"}
+YES_NO_UNSET = ((None, _("As in the catalogue")), (True, _("Yes")), (False, _("No")))
+
+
+def lines(text: str) -> list[str]:
+    """The non-empty lines of a text, each once, in order."""
+    return list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+
+
+class ConnectionForm(forms.ModelForm):
+    """A credential of one provider. The secret is written only; left empty, the stored one stays."""
+
+    field_order = ("name", "secret", "priority", "enabled", "proxy")
+
+    class Meta:
+        model = Connection
+        fields = ("name", "priority", "enabled", "proxy")
+
+    def __init__(self, *args: Any, entry: Entry, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.entry = entry
+        if entry.auth != "none":
+            self.fields["secret"] = WriteOnlyField(
+                label=_("API key"), required=self._needs_secret, help_text=self._secret_help
+            )
+            self.fields["secret"].widget.attrs.update(
+                LTR, placeholder="…" if self.instance.secret else entry.key_prefix
+            )
+            self.order_fields(self.field_order)
+        if not self.instance.pk:
+            self.initial["name"] = _("main")
+        self.fields["proxy"].widget.attrs.update(LTR, placeholder="…" if self.instance.proxy else "")
+        if self.instance.proxy:
+            self.fields["forget_proxy"] = forms.BooleanField(label=_("remove the stored proxy"), required=False)
+
+    @property
+    def _needs_secret(self) -> bool:
+        return self.entry.auth == "bearer" and not self.instance.secret
+
+    @property
+    def _secret_help(self) -> Any:
+        if self.instance.secret:
+            return _("A key is stored. Leave this empty to keep it.")
+        if self.entry.auth == "optional_bearer":
+            return _("Only if this server asks for one. Stored encrypted, never shown again.")
+        return _("Stored encrypted, never shown again.")
+
+    def clean_name(self) -> str:
+        name = str(self.cleaned_data["name"])
+        others = Connection.objects.filter(provider_id=self.entry.id, name=name).exclude(pk=self.instance.pk)
+        if others.exists():
+            raise forms.ValidationError(_("This provider has a connection of that name already."))
+        return name
+
+    def clean_proxy(self) -> Any:
+        try:
+            return connections.check_proxy(self.cleaned_data["proxy"]) or self.instance.proxy
+        except connections.BadConnection as wrong:
+            raise forms.ValidationError(str(wrong)) from None
+
+    @transaction.atomic
+    def store(self) -> bool:
+        """Save what was typed; False when the secret is refused, and then the form says why."""
+        if self.cleaned_data.get("forget_proxy"):
+            self.instance.proxy = None
+        try:
+            if secret := self.cleaned_data.get("secret"):
+                connections.set_secret(self.instance, secret)
+        except (connections.BadConnection, registry.BadProvider) as wrong:
+            self.add_error("secret" if "secret" in self.fields else None, str(wrong))
+            return False
+        self.instance.save()
+        return True
+
+
+class _ProviderForm(forms.ModelForm):
+    """What custom providers and overrides share: the registry checks the row and saves it."""
+
+    def store(self) -> bool:
+        """Save what was typed; False when the registry refuses it, and then the form says why."""
+        try:
+            registry.save_provider(self.instance)
+        except registry.BadProvider as wrong:
+            self.add_error(wrong.field if wrong.field in self.fields else None, str(wrong))
+            return False
+        return True
+
+
+class CustomProviderForm(_ProviderForm):
+    """A provider of the operator's own; ``models`` is one model id a line."""
+
+    format = forms.ChoiceField(label=_("format"), choices=[(name, name) for name in FORMATS], initial="openai_chat")
+    tier = forms.ChoiceField(label=_("tier"), choices=Tier.choices, initial=Tier.API_KEY)
+    allow_private_network = forms.BooleanField(
+        label=_("may be on a private network"),
+        required=False,
+        help_text=_("Needed for loopback, private and link-local addresses."),
+    )
+    any_model = forms.BooleanField(
+        label=_("forward any model name"),
+        required=False,
+        help_text=_("Names that are not listed go upstream as they are."),
+    )
+    model_ids = forms.CharField(
+        label=_("models"),
+        required=False,
+        help_text=_("One model id a line. Prices are set afterwards, on the provider's page."),
+        widget=forms.Textarea(attrs={**LTR, "rows": 5}),
+    )
+
+    class Meta:
+        model = Provider
+        fields = (
+            "id",
+            "name",
+            "alias",
+            "format",
+            "base_url",
+            "tier",
+            "transport",
+            "allow_private_network",
+            "any_model",
+        )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["name"].required = self.fields["base_url"].required = True
+        for name in ("id", "alias", "base_url"):
+            self.fields[name].widget.attrs.update(LTR)
+        self.fields["id"].help_text = _("Stands before the slash in model names; it cannot be changed later.")
+        if self.instance.pk:
+            del self.fields["id"]
+            self.fields["model_ids"].initial = "\n".join(self.instance.models.values_list("model_id", flat=True))
+
+    def clean_model_ids(self) -> list[str]:
+        ids = lines(self.cleaned_data["model_ids"])
+        longest = ProviderModel._meta.get_field("model_id").max_length or 0
+        if any(len(name) > longest or not name.isprintable() for name in ids):
+            raise forms.ValidationError(_("A model id is at most %(limit)s printable characters.") % {"limit": longest})
+        return ids
+
+    @transaction.atomic
+    def store(self) -> bool:
+        """As above; the models follow the text: new lines are added, missing ones are gone, prices of the rest stay."""
+        if not super().store():
+            return False
+        wanted = self.cleaned_data["model_ids"]
+        stored = {model.model_id: model for model in self.instance.models.all()}
+        for name in wanted:
+            if name not in stored:
+                ProviderModel.objects.create(provider=self.instance, model_id=name)
+        for name, model in stored.items():
+            if name not in wanted:
+                model.delete()
+        return True
+
+
+class OverrideForm(_ProviderForm):
+    """What the operator says differently from the catalogue; empty means as in the catalogue."""
+
+    allow_private_network = forms.TypedChoiceField(
+        label=_("may be on a private network"),
+        choices=YES_NO_UNSET,
+        required=False,
+        empty_value=None,
+        coerce=lambda value: value == "True",
+    )
+    any_model = forms.TypedChoiceField(
+        label=_("forward any model name"),
+        choices=YES_NO_UNSET,
+        required=False,
+        empty_value=None,
+        coerce=lambda value: value == "True",
+    )
+
+    class Meta:
+        model = Provider
+        fields = ("name", "alias", "base_url", "allow_private_network", "any_model", "transport")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if entry := catalogue.entries().get(self.instance.pk):
+            for name in ("name", "alias", "base_url"):
+                self.fields[name].widget.attrs["placeholder"] = getattr(entry, name)
+        for name in ("alias", "base_url"):
+            self.fields[name].widget.attrs.update(LTR)
+        self.fields["base_url"].help_text = _(
+            "Another address needs its keys again: a stored key is never sent anywhere but where it was given for."
+        )

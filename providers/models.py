@@ -1,0 +1,176 @@
+"""Who can answer: providers as the operator set them, their models, and the credentials that reach them."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.core.validators import MinValueValidator, RegexValidator
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from providers.fields import EncryptedTextField, SealingQuerySet
+
+slug = RegexValidator(r"^[a-z0-9][a-z0-9._-]*\Z", _("Small letters, digits, dot, underscore and hyphen only."))
+
+
+class Tier(models.TextChoices):
+    SUBSCRIPTION = "subscription", _("Subscription")
+    API_KEY = "api_key", _("API key")
+    CHEAP = "cheap", _("Cheap")
+    FREE = "free", _("Free")
+
+
+class TransportKind(models.TextChoices):
+    FAST = "fast", _("Fast")
+    AIOHTTP = "aiohttp", _("Compatible (aiohttp)")
+
+
+class Provider(models.Model):
+    """One provider. A catalogue entry has a row for its switch and for what the operator overrides (empty = as in
+    the catalogue); a custom provider's row is all there is of it."""
+
+    id = models.CharField(_("id"), primary_key=True, max_length=60, validators=[slug])
+    custom = models.BooleanField(_("custom"), default=True, editable=False)
+    enabled = models.BooleanField(_("enabled"), default=True)
+    name = models.CharField(_("name"), max_length=100, blank=True)
+    alias = models.CharField(
+        _("alias"),
+        max_length=60,
+        blank=True,
+        validators=[slug],
+        help_text=_("Short prefix in model names: alias/model."),
+    )
+    format = models.CharField(_("format"), max_length=30, blank=True)
+    base_url = models.CharField(
+        _("base URL"),
+        max_length=500,
+        blank=True,
+        help_text=_("Up to and including the version segment, e.g. https://host/v1."),
+    )
+    allow_private_network = models.BooleanField(
+        _("may be on a private network"),
+        null=True,
+        blank=True,
+        help_text=_("Needed for loopback, private and link-local addresses."),
+    )
+    tier = models.CharField(_("tier"), max_length=20, choices=Tier, blank=True)
+    operations = models.JSONField(
+        _("operation paths"),
+        default=dict,
+        blank=True,
+        help_text=_("Only where a path under the base URL is not the usual one."),
+    )
+    any_model = models.BooleanField(_("forward any model name"), null=True, blank=True)
+    transport = models.CharField(_("HTTP client"), max_length=10, choices=TransportKind, default=TransportKind.FAST)
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("provider"), _("providers")
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["alias"], condition=~models.Q(alias=""), name="provider_alias_is_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.id
+
+
+class ProviderModel(models.Model):
+    """A model of a provider: one the operator added, or the operator's override of a catalogue model."""
+
+    provider = models.ForeignKey(Provider, models.CASCADE, related_name="models", verbose_name=_("provider"))
+    model_id = models.CharField(_("model id"), max_length=200)
+    enabled = models.BooleanField(_("enabled"), default=True)
+    input_price = models.DecimalField(
+        _("input price"),
+        max_digits=14,
+        decimal_places=6,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+        help_text=_("USD per million tokens."),
+    )
+    output_price = models.DecimalField(
+        _("output price"), max_digits=14, decimal_places=6, null=True, blank=True, validators=[MinValueValidator(0)]
+    )
+    cache_read_price = models.DecimalField(
+        _("cached input price"),
+        max_digits=14,
+        decimal_places=6,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+    )
+    cache_write_price = models.DecimalField(
+        _("cache write price"),
+        max_digits=14,
+        decimal_places=6,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+    )
+    context = models.PositiveIntegerField(_("context window"), null=True, blank=True, help_text=_("Tokens."))
+    max_output = models.PositiveIntegerField(_("longest output"), null=True, blank=True, help_text=_("Tokens."))
+    capabilities = models.JSONField(_("capabilities"), null=True, blank=True)
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("model"), _("models")
+        ordering = ["provider", "model_id"]
+        constraints = [models.UniqueConstraint(fields=["provider", "model_id"], name="one_row_per_model")]
+
+    def __str__(self) -> str:
+        return f"{self.provider_id}/{self.model_id}"
+
+
+class Connection(models.Model):
+    """One credential for one provider. Read its secret through ``connections.secret_of``."""
+
+    uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    provider = models.ForeignKey(Provider, models.CASCADE, related_name="connections", verbose_name=_("provider"))
+    name = models.CharField(_("name"), max_length=100)
+    secret = EncryptedTextField(_("API key"), null=True, blank=True, help_text=_("Written only; never shown again."))
+    origin = models.CharField(
+        max_length=300, blank=True, editable=False
+    )  # scheme://host:port the secret was given for; it is never sent anywhere else
+    priority = models.PositiveIntegerField(_("priority"), default=1, help_text=_("Lower is tried first."))
+    enabled = models.BooleanField(_("enabled"), default=True)
+    proxy = EncryptedTextField(
+        _("proxy"),
+        null=True,
+        blank=True,
+        help_text=_("http://, https://, socks5:// or socks5h://, with user and password if needed."),
+    )
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    tested_at = models.DateTimeField(_("tested"), null=True, editable=False)
+    test_ok = models.BooleanField(_("test passed"), null=True, editable=False)
+    test_message = models.CharField(_("test result"), max_length=500, blank=True, editable=False)
+    test_latency_ms = models.PositiveIntegerField(_("test latency"), null=True, editable=False)
+
+    objects = SealingQuerySet.as_manager()
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("connection"), _("connections")
+        ordering = ["provider", "priority", "id"]
+        constraints = [models.UniqueConstraint(fields=["provider", "name"], name="connection_name_is_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.provider_id} · {self.name}"
+
+
+class VaultCanary(models.Model):
+    """One sealed word. If the key ring cannot open it, the installation has another key and must not start."""
+
+    WORD = "omniroute"
+
+    uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    word = EncryptedTextField(null=True)
+    fingerprint = models.CharField(max_length=16)
+
+    objects = SealingQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.fingerprint
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.pk = 1  # there is one
+        super().save(*args, **kwargs)

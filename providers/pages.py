@@ -1,0 +1,228 @@
+"""Providers and their connections. Who may see and change them is said by Django's permissions of the models."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required, permission_required
+from django.db.models import Count, Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from providers import catalogue, connections, prices, registry
+from providers.entry import Entry, Model, Price
+from providers.forms import ConnectionForm, CustomProviderForm, OverrideForm
+from providers.models import Connection, Provider, Tier
+
+
+class Card(NamedTuple):
+    """A provider on the list, with how many connections it has, how many are on, how many of these failed."""
+
+    row: Provider
+    entry: Entry
+    total: int
+    enabled: int
+    failed: int
+
+
+@login_required
+@permission_required("providers.view_provider", raise_exception=True)
+def providers(request: HttpRequest) -> HttpResponse:
+    """Cards by tier, those with connections first."""
+    wanted = request.GET.get("q", "").strip().lower()
+    entries = registry.effective_all()
+    rows = Provider.objects.annotate(
+        total=Count("connections"),
+        active=Count("connections", filter=Q(connections__enabled=True)),
+        failed=Count("connections", filter=Q(connections__enabled=True, connections__test_ok=False)),
+    )
+    found = [Card(row, entries[row.id], row.total, row.active, row.failed) for row in rows if row.id in entries]
+    cards = [card for card in found if wanted in f"{card.entry.id} {card.entry.alias} {card.entry.name}".lower()]
+    cards.sort(key=lambda card: (not card.total, card.entry.name.lower()))
+    tiers = [(label, [card for card in cards if card.entry.tier == tier]) for tier, label in Tier.choices]
+    broken = [row for row in rows if row.id not in entries]
+    context = {"tiers": [pair for pair in tiers if pair[1]], "query": wanted, "broken": broken}
+    return render(request, "providers/list.html", context)
+
+
+class ModelRow(NamedTuple):
+    model: Model
+    price: Price | None
+    row_id: int | None  # of the operator's own row
+
+
+class ConnectionRow(NamedTuple):
+    connection: Connection
+    fault: str | None  # why it cannot be used, in words
+
+
+@login_required
+@permission_required("providers.view_provider", raise_exception=True)
+def provider(request: HttpRequest, provider_id: str) -> HttpResponse:
+    """Facts, connections and models of one provider."""
+    row = get_object_or_404(Provider, pk=provider_id)
+    try:
+        entry = registry.effective_of(row)
+    except registry.BadProvider as wrong:
+        return render(request, "providers/broken.html", {"row": row, "fault": str(wrong), "title": str(row)})
+    own = dict(row.models.values_list("model_id", "pk"))
+    context = {
+        "row": row,
+        "entry": entry,
+        "title": entry.name,
+        "tier": Tier(entry.tier).label,
+        "connections": [ConnectionRow(c, connections.usable_reason(c, entry)) for c in row.connections.all()],
+        "models": [ModelRow(m, prices.price_of(entry, m.id), own.get(m.id)) for m in entry.models.values()],
+    }
+    return render(request, "providers/detail.html", context)
+
+
+@login_required
+@permission_required("providers.change_provider", raise_exception=True)
+@require_POST
+def provider_switch(request: HttpRequest, provider_id: str) -> HttpResponse:
+    row = get_object_or_404(Provider, pk=provider_id)
+    row.enabled = not row.enabled
+    row.save(update_fields=["enabled"])
+    said = _("%(name)s is on.") if row.enabled else _("%(name)s is off: no request goes there.")
+    messages.success(request, said % {"name": _name(row)})
+    return redirect("providers:list" if request.POST.get("from") == "list" else row_page(row))
+
+
+@login_required
+@permission_required("providers.add_provider", raise_exception=True)
+def provider_create(request: HttpRequest) -> HttpResponse:
+    form = CustomProviderForm(request.POST or None)
+    if form.is_valid() and form.store():
+        messages.success(request, _("The provider is there. It needs a connection before it answers."))
+        return redirect(row_page(form.instance))
+    context = {"form": form, "title": _("Add a custom provider"), "back": reverse("providers:list")}
+    return render(request, "providers/form.html", context)
+
+
+@login_required
+@permission_required("providers.change_provider", raise_exception=True)
+def provider_edit(request: HttpRequest, provider_id: str) -> HttpResponse:
+    """A custom provider as a whole, or what differs from the catalogue."""
+    row = get_object_or_404(Provider, pk=provider_id)
+    form: Any = (
+        CustomProviderForm(request.POST or None, instance=row)
+        if row.custom
+        else OverrideForm(request.POST or None, instance=row)
+    )
+    if form.is_valid() and form.store():
+        messages.success(request, _("Saved."))
+        return redirect(row_page(row))
+    context = {
+        "form": form,
+        "title": _("Change %(name)s") % {"name": _name(row)},
+        "back": row_page(row),
+        "override": not row.custom,
+    }
+    return render(request, "providers/form.html", context)
+
+
+@login_required
+@permission_required("providers.delete_provider", raise_exception=True)
+def provider_delete(request: HttpRequest, provider_id: str) -> HttpResponse:
+    """Custom providers only: a catalogue entry is switched off instead."""
+    row = get_object_or_404(Provider, pk=provider_id, custom=True)
+    if request.method == "POST":
+        row.delete()
+        messages.success(request, _("%(name)s is deleted.") % {"name": row})
+        return redirect("providers:list")
+    context = {
+        "title": str(row),
+        "question": _("Delete the provider %(name)s?") % {"name": row},
+        "warning": _("Its connections and their keys are deleted with it. The request log keeps its history."),
+        "action": _("Delete"),
+        "back": row_page(row),
+    }
+    return render(request, "parts/confirm.html", context)
+
+
+# -- connections ------------------------------------------------------------------------------------------------------
+@login_required
+@permission_required("providers.add_connection", raise_exception=True)
+def connection_create(request: HttpRequest, provider_id: str) -> HttpResponse:
+    row = get_object_or_404(Provider, pk=provider_id)
+    return _connection_form(request, row, Connection(provider=row), _("Add a connection to %(name)s"))
+
+
+@login_required
+@permission_required("providers.change_connection", raise_exception=True)
+def connection_edit(request: HttpRequest, pk: int) -> HttpResponse:
+    connection = get_object_or_404(Connection.objects.select_related("provider"), pk=pk)
+    return _connection_form(request, connection.provider, connection, _("Change a connection of %(name)s"))
+
+
+def _connection_form(request: HttpRequest, row: Provider, connection: Connection, title: str) -> HttpResponse:
+    try:
+        entry = registry.effective_of(row)
+    except registry.BadProvider:
+        return redirect(row_page(row))  # it says there what is wrong
+    form = ConnectionForm(request.POST or None, instance=connection, entry=entry)
+    if form.is_valid() and form.store():
+        messages.success(request, _("The connection is saved."))
+        return redirect(row_page(row))
+    context = {"form": form, "entry": entry, "title": title % {"name": entry.name}, "back": row_page(row)}
+    return render(request, "providers/connection_form.html", context)
+
+
+@login_required
+@permission_required("providers.change_connection", raise_exception=True)
+@require_POST
+def connection_switch(request: HttpRequest, pk: int) -> HttpResponse:
+    connection = get_object_or_404(Connection.objects.select_related("provider"), pk=pk)
+    connection.enabled = not connection.enabled
+    connection.save(update_fields=["enabled"])
+    return redirect(row_page(connection.provider))
+
+
+@login_required
+@permission_required("providers.change_connection", raise_exception=True)
+@require_POST
+def connection_test(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask the provider once; what it said is stored with the connection and shown."""
+    connection = get_object_or_404(Connection.objects.select_related("provider"), pk=pk)
+    probe = connections.test(connection)
+    words = {"name": connection.name, "message": probe.message, "ms": probe.latency_ms}
+    if probe.ok:
+        messages.success(request, _("%(name)s answered in %(ms)s ms. %(message)s") % words)
+    else:
+        messages.error(request, _("%(name)s did not pass: %(message)s") % words)
+    return redirect(row_page(connection.provider))
+
+
+@login_required
+@permission_required("providers.delete_connection", raise_exception=True)
+def connection_delete(request: HttpRequest, pk: int) -> HttpResponse:
+    connection = get_object_or_404(Connection.objects.select_related("provider"), pk=pk)
+    back = row_page(connection.provider)
+    if request.method == "POST":
+        connection.delete()
+        messages.success(request, _("The connection %(name)s is deleted.") % {"name": connection.name})
+        return redirect(back)
+    context = {
+        "title": str(connection),
+        "question": _("Delete the connection %(name)s?") % {"name": connection.name},
+        "warning": _("Its key is forgotten. Requests go to the provider's other connections."),
+        "action": _("Delete"),
+        "back": back,
+    }
+    return render(request, "parts/confirm.html", context)
+
+
+def _name(row: Provider) -> str:
+    """The name people know a provider by."""
+    known = catalogue.entries().get(row.pk)
+    return row.name or (known.name if known and not row.custom else row.pk)
+
+
+def row_page(row: Provider) -> str:
+    """The address of a provider's page."""
+    return reverse("providers:detail", args=[row.pk])

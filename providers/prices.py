@@ -1,0 +1,99 @@
+"""Usage × price → USD, and where a price comes from."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+from providers.entry import Entry, Price
+from providers.wire.types import Usage
+
+LONG_PROMPT = 200_000  # tokens; beyond it some vendors bill the whole request at another rate
+# Host of a base URL → the provider's id in genai-prices.
+LISTED_HOSTS = {
+    "api.openai.com": "openai",
+    "openrouter.ai": "openrouter",
+    "api.groq.com": "groq",
+    "api.deepseek.com": "deepseek",
+    "api.mistral.ai": "mistral",
+    "codestral.mistral.ai": "mistral",
+    "api.x.ai": "x-ai",
+}
+NOTHING = Price(input=Decimal(0), output=Decimal(0), source="free tier")
+
+
+def cost(usage: Usage, price: Price | None) -> Decimal | None:
+    """USD of one reply, exact (not rounded). None when there is no price or it lacks a class that was used.
+
+    Cached and cache-writing tokens cost as plain input where they have no price of their own.
+    """
+    if price is None:
+        return None
+    long = usage.input > LONG_PROMPT
+    input_rate = price.input_over_200k if long and price.input_over_200k is not None else price.input
+    output_rate = price.output_over_200k if long and price.output_over_200k is not None else price.output
+    cached, written = max(usage.cached, 0), max(usage.cache_write, 0)
+    parts = (
+        (max(usage.input - cached - written, 0), input_rate),
+        (cached, input_rate if price.cache_read is None else price.cache_read),
+        (written, input_rate if price.cache_write is None else price.cache_write),
+        (max(usage.output, 0), output_rate),
+    )
+    total = Decimal(0)
+    for tokens, rate in parts:
+        if tokens and rate is None:
+            return None
+        total += tokens * (rate or 0)
+    return total.scaleb(-6)
+
+
+def price_of(entry: Entry, model_id: str) -> Price | None:
+    """The price in force: the operator's override, the catalogue's, genai-prices' list by the base URL's host, zero
+    for a provider of the free tier, else None. The list loads once (0.2 s, 16 MB) and only when it is asked; never
+    call this while a request waits."""
+    model = entry.models.get(model_id)
+    if model is not None and model.price is not None:
+        return model.price if model.price != Price() else None  # empty: there is no list price to look for
+    listed_as = LISTED_HOSTS.get(urlsplit(entry.base_url).hostname or "")
+    listed = _listed(listed_as, model_id) if listed_as else None
+    return listed or (NOTHING if entry.tier == "free" else None)
+
+
+@lru_cache(maxsize=4096)
+def _listed(provider: str, model_id: str) -> Price | None:
+    """A price from the data that genai-prices carries; nothing is downloaded."""
+    from genai_prices.data_snapshot import get_snapshot  # heavy: only for models nobody else prices
+
+    if not re.fullmatch(r"[\w./:@+-]{1,200}", model_id):
+        return None
+    try:
+        _, model = get_snapshot().find_provider_model(model_id, None, provider, None)
+    except LookupError:
+        return None
+    rates = model.get_prices(datetime.now(UTC))
+    tiers = {
+        name: _rates(getattr(rates, name))
+        for name in ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok")
+    }
+    if tiers["input_mtok"][0] is None and tiers["output_mtok"][0] is None:
+        return None
+    return Price(
+        input=tiers["input_mtok"][0],
+        output=tiers["output_mtok"][0],
+        cache_read=tiers["cache_read_mtok"][0],
+        cache_write=tiers["cache_write_mtok"][0],
+        input_over_200k=tiers["input_mtok"][1],
+        output_over_200k=tiers["output_mtok"][1],
+        source="genai-prices",
+    )
+
+
+def _rates(rate: object) -> tuple[Decimal | None, Decimal | None]:
+    """(usual rate, rate of long prompts when there is one that starts at our limit)."""
+    if rate is None or isinstance(rate, Decimal):
+        return rate, None
+    tiers = {tier.start: tier.price for tier in rate.tiers}  # type: ignore[attr-defined]
+    return rate.base, tiers.get(LONG_PROMPT, tiers.get(LONG_PROMPT - 1))  # type: ignore[attr-defined]

@@ -1,0 +1,180 @@
+"""One attempt at one provider: the request as it leaves, and its reply or an :class:`UpstreamFailure`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from providers.entry import Entry
+from providers.failures import classify, retry_after
+from providers.transport.base import Outbound, Phase, Reply, Route, Timeouts, TransportError
+from providers.transport.pools import Transports
+from providers.wire.errors import Kind, UpstreamFailure
+from providers.wire.openai_chat import error_from
+from providers.words import clean_words
+
+MAX_ERROR_BODY = 64 * 1024  # bytes of an error reply that are read
+MAX_REPLY = 256 * 1024 * 1024  # bytes of a reply that comes at once
+LONGEST_MARK = 100  # characters of a code, type or param
+PHASES = {
+    Phase.FIRST_BYTE: Kind.TIMEOUT,
+    Phase.IDLE: Kind.TIMEOUT,
+    Phase.WRITE: Kind.TIMEOUT,
+    Phase.PROTOCOL: Kind.PROTOCOL,
+    Phase.CUT: Kind.PROTOCOL,
+    Phase.TOO_LARGE: Kind.PROTOCOL,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A connection made ready for use: where it goes and what it carries. Made once per configuration change."""
+
+    connection_id: int
+    name: str
+    priority: int
+    route: Route
+    transport: str
+    base_path: str
+    headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One model of one provider over one of its connections. ``model`` is the provider's own name for it."""
+
+    entry: Entry
+    link: Link
+    model: str
+
+
+def link(
+    entry: Entry,
+    *,
+    connection_id: int,
+    name: str,
+    priority: int,
+    secret: str | None,
+    proxy: str | None,
+    user_agent: str,
+) -> Link:
+    """A connection of entry, ready to use."""
+    parts = urlsplit(entry.base_url)
+    route = Route(
+        scheme=parts.scheme,
+        host=parts.hostname or "",
+        port=parts.port or (443 if parts.scheme == "https" else 80),
+        allow_private=entry.allow_private_network,
+        proxy=proxy,
+    )
+    own = {name.lower(): value for name, value in entry.headers.items()}
+    headers = {"user-agent": user_agent, "content-type": "application/json", **own}
+    if secret and entry.auth != "none":
+        headers["authorization"] = f"Bearer {secret}"
+    return Link(
+        connection_id=connection_id,
+        name=name,
+        priority=priority,
+        route=route,
+        transport=entry.transport,
+        base_path=parts.path.rstrip("/"),
+        headers=tuple((key.encode(), value.encode()) for key, value in headers.items()),
+        secrets=tuple(text for text in (secret, proxy) if text),
+    )
+
+
+class Upstream:
+    """Sends attempts. Holds the pools; one per event loop."""
+
+    def __init__(self, transports: Transports | None = None) -> None:
+        self._transports = transports or Transports()
+
+    async def open(self, attempt: Attempt, operation: str, body: bytes, *, stream: bool, timeouts: Timeouts) -> Reply:
+        """The reply's head, status below 400. The caller closes it. Raises UpstreamFailure, classified."""
+        here = attempt.link
+        accept = (b"accept", b"text/event-stream" if stream else b"application/json")
+        outbound = Outbound(
+            "POST",
+            here.base_path + attempt.entry.path(operation),
+            (*here.headers, accept),
+            body,
+            here.route,
+            timeouts,
+        )
+        try:
+            reply = await self._transports.of(here.route, here.transport).send(outbound)
+        except TransportError as wrong:
+            raise transport_failure(wrong) from None
+        if reply.status < 300:
+            return reply
+        try:
+            raise await refused(attempt, reply)
+        finally:
+            await reply.aclose()
+
+    async def keep(self, routes: Collection[Route]) -> None:
+        """Close what the new configuration no longer names; running requests end as they began."""
+        await self._transports.forget(routes)
+
+    async def aclose(self) -> None:
+        await self._transports.aclose()
+
+
+async def refused(attempt: Attempt, reply: Reply) -> UpstreamFailure:
+    """The failure that a reply of status 300 and above tells of."""
+    try:
+        raw = await reply.read(MAX_ERROR_BODY)
+    except TransportError:
+        raw = b""
+    if reply.status < 400:
+        return UpstreamFailure(
+            Kind.PROTOCOL,
+            f"The provider answered {reply.status}, a redirect, which is not followed.",
+            status=reply.status,
+        )
+    failure = error_from(raw, reply.status) or UpstreamFailure(
+        Kind.SERVER, f"The provider answered {reply.status} without saying why.", status=reply.status
+    )
+    failure.retry_after = retry_after(reply.headers, time.time())
+    return cleaned(attempt, classify(failure, attempt.entry.failures))
+
+
+def cleaned(attempt: Attempt, failure: UpstreamFailure) -> UpstreamFailure:
+    """The same failure, its words without secrets and hosts."""
+    secrets = attempt.link.secrets
+    failure.message = clean_words(failure.message, secrets)
+    failure.code, failure.type, failure.param = (
+        _clean_mark(mark, secrets) for mark in (failure.code, failure.type, failure.param)
+    )
+    return failure
+
+
+def _clean_mark(mark: str | None, secrets: tuple[str, ...]) -> str | None:
+    """A code, type or field name for machines, left as it is; what cannot be one is left out."""
+    if mark is None or len(mark) > LONGEST_MARK or not mark.isprintable() or any(text in mark for text in secrets):
+        return None
+    return mark
+
+
+def transport_failure(wrong: TransportError) -> UpstreamFailure:
+    """A failure below HTTP, in words that name no host."""
+    kind = PHASES.get(wrong.phase, Kind.NETWORK)
+    return UpstreamFailure(kind, SENTENCES[wrong.phase])
+
+
+SENTENCES = {
+    Phase.ADDRESS: "The provider's address is not allowed here.",
+    Phase.DNS: "The provider's name could not be resolved.",
+    Phase.CONNECT: "The provider could not be reached.",
+    Phase.TLS: "No secure connection to the provider could be made.",
+    Phase.PROXY: "The proxy in front of the provider could not be used.",
+    Phase.WRITE: "The provider stopped taking the request.",
+    Phase.FIRST_BYTE: "The provider did not answer in time.",
+    Phase.IDLE: "The provider fell silent in the middle of its reply.",
+    Phase.CUT: "The provider cut the connection.",
+    Phase.PROTOCOL: "The provider's reply is not valid HTTP.",
+    Phase.TOO_LARGE: "The provider's reply is too long.",
+}

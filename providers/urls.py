@@ -1,0 +1,22 @@
+"""Below /dashboard/providers/."""
+
+from django.urls import path, re_path
+
+from providers import pages
+
+ID = r"(?P<provider_id>[a-z0-9][a-z0-9._-]*)"  # as providers.models.slug
+
+app_name = "providers"
+urlpatterns = [
+    path("", pages.providers, name="list"),
+    path("custom/new/", pages.provider_create, name="create"),
+    path("connections/<int:pk>/", pages.connection_edit, name="connection_edit"),
+    path("connections/<int:pk>/switch/", pages.connection_switch, name="connection_switch"),
+    path("connections/<int:pk>/test/", pages.connection_test, name="connection_test"),
+    path("connections/<int:pk>/delete/", pages.connection_delete, name="connection_delete"),
+    re_path(rf"^{ID}/$", pages.provider, name="detail"),
+    re_path(rf"^{ID}/switch/$", pages.provider_switch, name="switch"),
+    re_path(rf"^{ID}/change/$", pages.provider_edit, name="edit"),
+    re_path(rf"^{ID}/delete/$", pages.provider_delete, name="delete"),
+    re_path(rf"^{ID}/connections/new/$", pages.connection_create, name="connection_create"),
+]

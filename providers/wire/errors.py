@@ -1,0 +1,64 @@
+"""The one tree of errors: what went wrong upstream, and what the gateway itself refuses."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """Whose fault a failed attempt is. ``providers.failures`` says what follows from each."""
+
+    BAD_REQUEST = "bad_request"  # would fail everywhere: the only kind that stops the search
+    CONTEXT_LENGTH = "context_length"  # too long for this model
+    CONTENT_FILTER = "content_filter"
+    MODEL = "model_unavailable"  # unknown, retired or not entitled here
+    AUTH = "auth"  # the credential is refused
+    PERMISSION = "permission"
+    QUOTA = "quota_exhausted"  # paid or plan quota used up
+    RATE_LIMITED = "rate_limited"
+    OVERLOADED = "overloaded"
+    TIMEOUT = "timeout"
+    NETWORK = "network"  # refused, DNS, TLS, proxy, reset before a reply
+    SERVER = "server_error"
+    PROTOCOL = "bad_reply"  # HTML, garbage, empty, a stream that was cut
+
+
+class UpstreamFailure(Exception):
+    """One attempt failed. ``status`` is the provider's (None without a reply), ``message`` its words, made safe."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        type: str | None = None,
+        param: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.kind, self.message, self.status = kind, message, status
+        self.code, self.type, self.param, self.retry_after = code, type, param, retry_after
+
+
+class Refusal(Exception):
+    """The gateway's own answer instead of a provider's: wrong input, no permission, nothing to route to.
+
+    ``status`` is HTTP, ``type`` and ``code`` are OpenAI's words (each client format maps them to its own),
+    ``param`` names the field, ``retry_after`` is seconds.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        type: str = "invalid_request_error",
+        code: str | None = None,
+        param: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.message, self.type, self.code = status, message, type, code
+        self.param, self.retry_after = param, retry_after

@@ -1,0 +1,53 @@
+"""Headers → who is asking. Looked up by the key's hash; nothing of the body is read before."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from urllib.parse import parse_qs
+
+from providers.wire.errors import Refusal
+from routing.snapshot import ANYBODY, Caller, Snapshot
+
+Headers = Iterable[tuple[bytes, bytes]]
+KEY_HEADERS = (b"x-api-key", b"x-goog-api-key", b"api-key")
+
+
+def key_in(headers: Headers, query: bytes) -> str | None:
+    """The client key, wherever the client's dialect puts it; the Authorization header comes first."""
+    found: bytes | None = None
+    for name, value in headers:
+        if name == b"authorization":
+            scheme, _, token = value.partition(b" ")
+            if scheme.lower() == b"bearer" and token.strip():
+                return token.strip().decode("latin-1")
+        elif name in KEY_HEADERS and value:
+            found = found or value
+    if found is not None:
+        return found.strip().decode("latin-1")
+    if b"key=" in query:
+        return next(iter(parse_qs(query.decode("latin-1")).get("key", ())), None)
+    return None
+
+
+def identify(snapshot: Snapshot, headers: Headers, query: bytes, now: float) -> Caller:
+    """The caller. ``now`` is Unix time. Raises Refusal 401: no key, unknown, switched off, expired."""
+    key = key_in(headers, query)
+    if key is None:
+        if not snapshot.switches.require_api_key:
+            return ANYBODY
+        raise _refused("No API key was given. Send it as 'Authorization: Bearer sk-omni-…'.", "missing_api_key")
+    caller = snapshot.callers.get(hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest())
+    if caller is None:
+        if not snapshot.switches.require_api_key:
+            return ANYBODY
+        raise _refused("The API key is not known here.", "invalid_api_key")
+    if not caller.enabled:
+        raise _refused("This API key is switched off.", "api_key_disabled")
+    if caller.expires_at is not None and caller.expires_at <= now:
+        raise _refused("This API key has expired.", "api_key_expired")
+    return caller
+
+
+def _refused(message: str, code: str) -> Refusal:
+    return Refusal(401, message, type="authentication_error", code=code)

@@ -1,0 +1,84 @@
+"""What is known of a request so far; becomes its one Outcome."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from providers.entry import Price
+from providers.prices import cost
+from providers.upstream import Attempt
+from providers.wire.types import Usage
+from routing.gateway.outcome import AttemptNote, Outcome, Pending
+from routing.snapshot import Caller
+
+NO_USAGE = Usage()
+
+
+@dataclass(slots=True, kw_only=True)
+class Record:
+    """``began`` and ``now`` of the methods are monotonic seconds, ``started_at`` is Unix time."""
+
+    request_id: str
+    started_at: float
+    began: float
+    caller: Caller
+    operation: str
+    client_format: str
+    client_address: str | None
+    user_agent: str
+    requested_model: str = ""
+    stream: bool = False
+    attempt: Attempt | None = None  # the one that answered, or the last
+    price: Price | None = None
+    usage: Usage | None = None
+    cost_usd: Decimal | None = None
+    pending: Pending | None = None
+    first_byte_at: float | None = None
+    error_kind: str = ""
+    error_message: str = ""
+    notes: list[AttemptNote] = field(default_factory=list)
+
+    def settle(self, usage: Usage | None, body: bytes, reply: bytes) -> None:
+        """Usage as reported, and its cost when the price is known; what is missing is worked out later."""
+        self.usage = usage
+        entry = self.attempt.entry if self.attempt is not None else None
+        if usage is None:
+            self.pending = Pending(text=(body, reply), price=self.price, entry=entry)
+        elif self.price is not None:
+            self.cost_usd = cost(usage, self.price)
+        else:
+            self.pending = Pending(entry=entry)
+
+    def outcome(self, result: str, status: int, now: float) -> Outcome:
+        """The request's end, told once."""
+        attempt = self.attempt
+        return Outcome(
+            request_id=self.request_id,
+            started_at=self.started_at,
+            key_id=self.caller.key_id,
+            key_name=self.caller.key_name,
+            user_id=self.caller.user_id,
+            team_id=self.caller.team_id,
+            operation=self.operation,
+            client_format=self.client_format,
+            upstream_format=attempt.entry.format if attempt else "",
+            requested_model=self.requested_model,
+            provider=attempt.entry.id if attempt else "",
+            model=attempt.model if attempt else "",
+            connection=attempt.link.name if attempt else "",
+            stream=self.stream,
+            status=status,
+            result=result,
+            error_kind=self.error_kind,
+            error_message=self.error_message,
+            attempts=tuple(self.notes),
+            latency_ms=round((now - self.began) * 1000),
+            first_byte_ms=round((self.first_byte_at - self.began) * 1000) if self.first_byte_at else None,
+            usage=self.usage or NO_USAGE,
+            cost_usd=self.cost_usd,
+            price_source=self.price.source if self.price else "",
+            client_address=self.client_address,
+            user_agent=self.user_agent,
+            pending=self.pending,
+        )

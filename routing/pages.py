@@ -1,0 +1,84 @@
+"""Client keys: a person's own, those of the teams they own, all for a site administrator."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
+
+from accounts.models import User
+from routing import keys
+from routing.forms import KeyForm, NewKeyForm
+
+
+@login_required
+def key_list(request: HttpRequest) -> HttpResponse:
+    context = {"keys": keys.visible_to(_person(request)).order_by("-enabled", "-created_at"), "now": timezone.now()}
+    return render(request, "routing/keys.html", context)
+
+
+@login_required
+@never_cache
+def key_create(request: HttpRequest) -> HttpResponse:
+    """The only answer that ever holds the plain key; it is not stored, so it cannot be shown again."""
+    form = NewKeyForm(request.POST or None, by=_person(request))
+    if form.is_valid():
+        key, text = form.make()
+        return render(request, "routing/key_shown.html", {"key": key, "text": text, "title": _("Your new key")})
+    context = {"form": form, "title": _("Make a client key"), "back": reverse("routing:keys")}
+    return render(request, "routing/key_form.html", context)
+
+
+@login_required
+def key_edit(request: HttpRequest, pk: int) -> HttpResponse:
+    key = get_object_or_404(keys.editable_by(_person(request)), pk=pk)
+    form = KeyForm(request.POST or None, instance=key, by=_person(request))
+    if form.is_valid():
+        form.save()
+        messages.success(request, _("The key %(name)s is saved.") % {"name": key.name})
+        return redirect("routing:keys")
+    context = {
+        "form": form,
+        "title": _("Change the key %(name)s") % {"name": key.name},
+        "back": reverse("routing:keys"),
+    }
+    return render(request, "routing/key_form.html", context)
+
+
+@login_required
+@require_POST
+def key_switch(request: HttpRequest, pk: int) -> HttpResponse:
+    key = get_object_or_404(keys.editable_by(_person(request)), pk=pk)
+    key.enabled = not key.enabled
+    key.save(update_fields=["enabled"])
+    said = _("The key %(name)s works again.") if key.enabled else _("The key %(name)s is off.")
+    messages.success(request, said % {"name": key.name})
+    return redirect("routing:keys")
+
+
+@login_required
+def key_delete(request: HttpRequest, pk: int) -> HttpResponse:
+    key = get_object_or_404(keys.editable_by(_person(request)), pk=pk)
+    if request.method == "POST":
+        key.delete()
+        messages.success(request, _("The key %(name)s is deleted.") % {"name": key.name})
+        return redirect("routing:keys")
+    context = {
+        "title": key.name,
+        "question": _("Delete the key %(name)s?") % {"name": key.name},
+        "warning": _("Programs that use it are refused within seconds. The request log keeps its history."),
+        "action": _("Delete"),
+        "back": reverse("routing:keys"),
+    }
+    return render(request, "parts/confirm.html", context)
+
+
+def _person(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)  # login_required
+    return request.user

@@ -1,0 +1,216 @@
+"""Configuration → Snapshot: built from the database, noticed by every worker, seen by the next request.
+
+Every change that matters raises ``ConfigVersion`` in the transaction that makes it. Each worker's :class:`Publisher`
+asks for that number twice a second (and at once when the change was made in its own process), so a change, a revoked
+key included, holds everywhere within a second.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F
+
+from accounts.models import Membership, Team, User
+from providers import registry
+from providers.connections import secret_of, usable_reason
+from providers.entry import Entry
+from providers.fields import reveal
+from providers.models import Connection, ProviderModel
+from providers.models import Provider as ProviderRow
+from providers.prices import price_of
+from providers.upstream import Link, link
+from routing.models import Alias, ApiKey, Combo, ComboStep, ConfigVersion, GatewaySettings
+from routing.patterns import is_plain, specificity
+from routing.snapshot import Caller, Provider, Snapshot, Step, Switches
+from routing.snapshot import Combo as LiveCombo
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
+WATCHED = (
+    ProviderRow, ProviderModel, Connection, ApiKey, Combo, ComboStep, Alias, GatewaySettings, User, Team, Membership,
+)  # fmt: skip
+# Columns that are written often and change nothing for the hot path.
+IRRELEVANT = frozenset(
+    {"last_login", "last_used_at", "request_count", "tested_at", "test_ok", "test_message", "test_latency_ms"}
+)
+_changed = threading.Event()
+
+
+def bump() -> None:
+    """Say that the configuration changed; part of the current transaction. Needed after ``queryset.update``."""
+    if not ConfigVersion.objects.filter(pk=1).update(version=F("version") + 1):
+        # Begins at the time, so that a database that was emptied or restored never repeats a number already seen.
+        _, made = ConfigVersion.objects.get_or_create(pk=1, defaults={"version": time.time_ns() // 1000})
+        if not made:  # another transaction made it meanwhile, and its number does not stand for our change
+            ConfigVersion.objects.filter(pk=1).update(version=F("version") + 1)
+    transaction.on_commit(_changed.set)
+
+
+def on_change(sender: type, **kwargs: Any) -> None:
+    """Receiver of post_save and post_delete of every model in WATCHED (connected in ``apps``)."""
+    fields = kwargs.get("update_fields")
+    if kwargs.get("raw") or (fields and set(fields) <= IRRELEVANT):
+        return
+    bump()
+
+
+def version() -> int:
+    """The current number; 0 while nothing was ever configured."""
+    return ConfigVersion.objects.filter(pk=1).values_list("version", flat=True).first() or 0
+
+
+def build() -> Snapshot:
+    """The configuration as it is now. A row that cannot be used is left out, with the reason, and breaks no other."""
+    number = version()  # read first: what changes while we build makes another build
+    providers = _providers()
+    aliases = dict(Alias.objects.values_list("pattern", "target"))
+    wildcards = sorted(((p, t) for p, t in aliases.items() if not is_plain(p)), key=lambda row: specificity(row[0]))
+    switches = GatewaySettings.load()
+    return Snapshot(
+        version=number,
+        built_at=time.time(),
+        callers=_callers(),
+        providers=providers,
+        prefixes={prefix: p for p in providers.values() for prefix in p.entry.prefixes},
+        bare=_bare(providers.values()),
+        combos=_combos(),
+        aliases={pattern: target for pattern, target in aliases.items() if is_plain(pattern)},
+        wildcards=tuple(wildcards),
+        switches=Switches(
+            require_api_key=switches.require_api_key,
+            connection_cooldown=switches.connection_cooldown,
+            circuit_breaker=switches.circuit_breaker,
+        ),
+    )
+
+
+def _callers() -> dict[str, Caller]:
+    rows = ApiKey.objects.select_related("owner")
+    return {
+        row.key_hash: Caller(
+            key_id=row.pk,
+            key_name=row.name,
+            user_id=row.owner_id,
+            team_id=row.team_id,
+            enabled=row.enabled and (row.owner is None or row.owner.is_active),
+            expires_at=row.expires_at.timestamp() if row.expires_at else None,
+            patterns=_patterns(row.model_patterns),
+        )
+        for row in rows
+    }
+
+
+def _patterns(stored: Any) -> tuple[str, ...]:
+    """A column of JSON can hold anything; what is no list of texts allows nothing."""
+    return tuple(p for p in stored if isinstance(p, str)) if isinstance(stored, list) else ()
+
+
+def _providers() -> dict[str, Provider]:
+    connections: dict[str, list[Connection]] = defaultdict(list)
+    for row in Connection.objects.filter(enabled=True).order_by("priority", "pk"):
+        connections[row.provider_id].append(row)
+    switched_on = set(ProviderRow.objects.filter(enabled=True).values_list("pk", flat=True))
+    entries = registry.effective_all()
+    return {name: _provider(entry, connections[name]) for name, entry in entries.items() if name in switched_on}
+
+
+def _provider(entry: Entry, rows: Iterable[Connection]) -> Provider:
+    links: list[Link] = []
+    unusable: dict[str, str] = {}
+    for row in rows:
+        reason = usable_reason(row, entry)
+        if reason is not None:
+            unusable[row.name] = reason
+            log.warning("connection %s of %s cannot be used: %s", row.name, entry.id, reason)
+            continue
+        links.append(
+            link(
+                entry,
+                connection_id=row.pk,
+                name=row.name,
+                priority=row.priority,
+                secret=secret_of(row),
+                proxy=reveal(row, "proxy"),
+                user_agent=settings.USER_AGENT,
+            )
+        )
+    prices = {model: price_of(entry, model) for model in entry.models} if links else {}
+    return Provider(entry=entry, links=tuple(links), prices=prices, unusable=unusable)
+
+
+def _bare(providers: Iterable[Provider]) -> dict[str, tuple[Provider, ...]]:
+    found: dict[str, list[Provider]] = defaultdict(list)
+    for provider in providers:
+        for model in provider.entry.models:
+            if provider.has(model):
+                found[model].append(provider)
+    return {model: tuple(having) for model, having in found.items()}
+
+
+def _combos() -> Mapping[str, LiveCombo]:
+    rows = Combo.objects.filter(enabled=True).prefetch_related("steps")
+    return {
+        row.name: LiveCombo(row.name, row.strategy, tuple(Step(s.model, s.weight) for s in row.steps.all()))
+        for row in rows
+    }
+
+
+class Publisher:
+    """One thread that keeps a worker's snapshot current: ``publish`` is called with every new one."""
+
+    def __init__(self, publish: Callable[[Snapshot], None]) -> None:
+        self._publish = publish
+        self._version = -1
+        self._stopping = self._away = False
+        self._first = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wait_first(self, seconds: float) -> bool:
+        """Whether a first snapshot was published within so many seconds."""
+        return self._first.wait(seconds)
+
+    def stop(self) -> None:
+        self._stopping = True
+        _changed.set()
+        self._thread.join(5)
+
+    def _run(self) -> None:
+        while not self._stopping:
+            _changed.clear()
+            try:
+                self._look()
+            except Exception:
+                # The database is away: the last snapshot keeps answering, and we ask again, over a new connection.
+                if not self._away:
+                    log.exception("The configuration cannot be read; the last one stays in force until it can.")
+                self._away = True
+                with suppress(Exception):
+                    connection.close()
+            else:
+                if self._away:
+                    log.info("The configuration can be read again.")
+                self._away = False
+            _changed.wait(POLL_SECONDS)
+        connection.close()
+
+    def _look(self) -> None:
+        number = version()
+        if number == self._version:
+            return
+        snapshot = build()
+        self._version = snapshot.version
+        self._publish(snapshot)
+        self._first.set()

@@ -1,0 +1,89 @@
+"""The immutable read model of the hot path: everything a request needs to know, in memory, replaced as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from providers.entry import Entry, Price
+from providers.upstream import Link
+
+NOTHING: Mapping[str, Price | None] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks. ``expires_at`` is Unix time; ``patterns`` are over the names clients may use."""
+
+    key_id: int | None
+    key_name: str
+    user_id: int | None = None
+    team_id: int | None = None
+    enabled: bool = True
+    expires_at: float | None = None
+    patterns: tuple[str, ...] = ("*",)
+
+
+ANYBODY = Caller(key_id=None, key_name="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """A provider that is switched on. ``links`` are its usable connections, by priority; ``unusable`` says what is
+    wrong with the others, by connection name."""
+
+    entry: Entry
+    links: tuple[Link, ...]
+    prices: Mapping[str, Price | None] = field(default_factory=lambda: NOTHING)
+    unusable: Mapping[str, str] = field(default_factory=dict)
+
+    def has(self, model: str) -> bool:
+        """Whether the provider lists the model, and it is switched on."""
+        known = self.entry.models.get(model)
+        return known is not None and known.enabled
+
+    def takes(self, model: str) -> bool:
+        """Whether a request for the model may be sent: listed, or any name is forwarded and this one is not off."""
+        return self.has(model) or (self.entry.any_model and model not in self.entry.models)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a combo: a name (a model, an alias or another combo) and its weight."""
+
+    name: str
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Combo:
+    name: str
+    strategy: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switches:
+    """GatewaySettings, as far as the hot path reads it."""
+
+    require_api_key: bool = True
+    connection_cooldown: bool = True
+    circuit_breaker: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One version of the configuration. ``callers`` by SHA-256 of the key (hex), ``prefixes`` by the word before the
+    slash, ``bare`` from a model id to the connected providers that list it; ``built_at`` is Unix time."""
+
+    version: int = 0
+    built_at: float = 0.0
+    callers: Mapping[str, Caller] = field(default_factory=dict)
+    providers: Mapping[str, Provider] = field(default_factory=dict)
+    prefixes: Mapping[str, Provider] = field(default_factory=dict)
+    bare: Mapping[str, tuple[Provider, ...]] = field(default_factory=dict)
+    combos: Mapping[str, Combo] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    wildcards: tuple[tuple[str, str], ...] = ()  # (pattern, target), the most specific first
+    switches: Switches = Switches()

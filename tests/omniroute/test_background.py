@@ -1,0 +1,62 @@
+"""The background process: tasks come through, by both brokers, and what the clock runs exists."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.omniroute.programs import Program
+
+WORKER = str(Path(__file__).with_name("background_worker.py"))
+REDIS = "redis://127.0.0.1:6379/5"
+
+
+def _redis_answers() -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", 6379), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+needs_redis = pytest.mark.skipif(not _redis_answers() and not os.environ.get("CI"), reason="no Redis on 127.0.0.1:6379")
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        pytest.param({}, id="files"),
+        pytest.param({"REDIS_URL": REDIS}, id="redis", marks=[pytest.mark.services, needs_redis]),
+    ],
+)
+def test_a_task_goes_round(installed: Path, variables: dict[str, str]) -> None:
+    with Program(installed, "work", script=WORKER, **variables) as worker:
+        worker.wait_for("takes tasks")
+        with Program(installed, "send", "hello from afar", script=WORKER, **variables) as sender:
+            assert sender.end() == 0, sender.output
+        worker.wait_for("said hello from afar")
+        assert worker.stop(signal.SIGTERM) == 0
+    assert "WARNING" not in worker.output
+
+
+def test_every_row_of_the_beat_is_a_task() -> None:
+    from omniroute.celery import BEAT, app
+
+    app.loader.import_default_modules()
+    assert {row.task for row in BEAT} <= set(app.tasks)
+    assert len({row.task for row in BEAT}) == len(BEAT)
+    assert app.conf.beat_schedule.keys() == {row.task for row in BEAT}
+
+
+@pytest.mark.services
+@needs_redis
+def test_several_workers_share_redis(installed: Path) -> None:
+    with Program(installed, "--no-open", "--workers", "2", REDIS_URL=REDIS) as program:
+        program.address()
+        assert len(program.children()) == 3
+        assert program.stop() == 0
+    assert "unexpectedly" not in program.output

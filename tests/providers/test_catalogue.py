@@ -1,0 +1,194 @@
+"""The catalogue's files, their closed vocabulary, and the rows made from them."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from providers import catalogue
+from providers.catalogue import CatalogueError, parse
+from providers.entry import CAPABILITIES, Entry
+from providers.models import Provider
+from providers.wire.errors import Kind
+
+FIRST = {"openai", "openrouter", "groq", "deepseek", "mistral", "xai", "nvidia", "ollama-local", "lm-studio", "vllm"}
+SMALL = 'name = "Acme"\nformat = "openai_chat"\nbase_url = "https://acme.example/v1"\n'
+
+
+def test_the_first_ten_are_there_and_complete() -> None:
+    entries = catalogue.entries()
+    assert set(entries) >= FIRST
+    for entry in entries.values():
+        assert entry.name and entry.base_url and (entry.models or entry.any_model)
+        assert all(model.capabilities <= CAPABILITIES for model in entry.models.values())
+
+
+def test_no_prefix_means_two_providers() -> None:
+    prefixes = [prefix for entry in catalogue.entries().values() for prefix in entry.prefixes]
+    assert len(prefixes) == len(set(prefixes)) and {"ds", "deepseek", "lmstudio", "lm-studio"} <= set(prefixes)
+
+
+def test_facts_that_the_gateway_relies_on() -> None:
+    entries = catalogue.entries()
+    assert entries["groq"].request.drop == {"logprobs", "top_logprobs", "logit_bias"}
+    assert entries["groq"].request.clamp["n"] == (1, 1) and entries["groq"].failures["498"] is Kind.OVERLOADED
+    assert entries["mistral"].request.rename["seed"] == "random_seed" and not entries["mistral"].stream_usage
+    assert {"user", "stream_options"} <= entries["mistral"].request.drop
+    assert "meta/llama-3.3-70b-instruct" in entries["nvidia"].models
+    assert "nvidia/llama-3.3-70b-instruct" not in entries["nvidia"].models
+    assert entries["openrouter"].any_model and entries["openrouter"].path("check") == "/key"
+    price = entries["openai"].models["gpt-5.2"].price
+    assert price and (price.input, price.output, price.cache_read) == (Decimal("1.75"), Decimal(14), Decimal("0.175"))
+    assert price.source == "catalog"
+
+
+@pytest.mark.parametrize("id", ["ollama-local", "lm-studio", "vllm"])
+def test_local_servers_need_no_key_and_may_be_local(id: str) -> None:
+    entry = catalogue.entries()[id]
+    assert entry.allow_private_network and entry.any_model and entry.auth != "bearer" and entry.tier == "free"
+
+
+@pytest.mark.parametrize("gone", ["gpt-5.1-codex", "gpt-5.5-pro", "o1-mini", "gpt-4-turbo", "o1"])
+def test_models_that_cannot_answer_a_chat_are_not_offered(gone: str) -> None:
+    assert gone not in catalogue.entries()["openai"].models
+
+
+def test_it_is_read_once_and_quickly() -> None:
+    best = 1.0
+    for _ in range(5):
+        started = time.process_time()
+        catalogue.load(catalogue.FOLDER)
+        best = min(best, time.process_time() - started)
+    assert best < 0.030
+    assert catalogue.entries() is catalogue.entries()
+
+
+def test_entries_are_frozen() -> None:
+    entry = catalogue.entries()["openai"]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        entry.name = "other"  # type: ignore[misc]
+    for mapping in (
+        entry.models,
+        entry.headers,
+        entry.operations,
+        entry.request.rename,
+        entry.request.default,
+        entry.failures,
+    ):
+        with pytest.raises(TypeError):
+            mapping["x"] = "y"  # type: ignore[index]
+
+
+def test_a_small_file_is_enough() -> None:
+    entry = parse("acme", SMALL)
+    assert (entry.alias, entry.auth, entry.tier, entry.any_model) == ("acme", "bearer", "api_key", False)
+    assert entry.prefixes == ("acme",) and entry.origin == "https://acme.example:443"
+
+
+def test_prices_are_exact() -> None:
+    entry = parse("acme", SMALL + 'models = [{ id = "m", price = { input = 0.1, output = 3 } }]')
+    price = entry.models["m"].price
+    assert price and price.input == Decimal("0.1") and price.output == Decimal(3)
+
+
+def test_rules_carry_json_values() -> None:
+    entry = parse(
+        "acme", SMALL + "request.default = { temperature = 0.5, max_tokens = 9 }\nrequest.clamp = { top_p = [0.1, 1] }"
+    )
+    assert entry.request.default == {"temperature": 0.5, "max_tokens": 9}
+    assert isinstance(entry.request.default["temperature"], float) and entry.request.clamp["top_p"] == (0.1, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (SMALL + "nmae = 1", "nmae"),
+        (SMALL + 'auth = "basic"', "auth"),
+        (SMALL + 'tier = "gold"', "tier"),
+        (SMALL + 'name = "twice"', "acme.toml"),
+        (SMALL.replace("openai_chat", "soap"), "format"),
+        (SMALL.replace("https://acme.example/v1", "ftp://acme.example"), "base_url"),
+        (SMALL.replace("https://acme.example/v1", "https://acme.example/v1/"), "base_url"),
+        (SMALL.replace("https://acme.example/v1", "https://u:p@acme.example/v1"), "base_url"),
+        (SMALL.replace("https://acme.example/v1", "https://acme.example/v1?x=1"), "base_url"),
+        (SMALL.replace('name = "Acme"\n', ""), "name"),
+        ('format = "openai_chat"\nbase_url = "https://a.example"\nname = 7', "name"),
+        (SMALL + 'request.drop = ["logprob"]', "logprob"),
+        (SMALL + 'request.rename = { sed = "random_seed" }', "sed"),
+        (SMALL + "request.rename = { seed = 1 }", "seed"),
+        (SMALL + "request.clamp = { n = [2, 1] }", "clamp.n"),
+        (SMALL + "request.clamp = { n = 1 }", "clamp.n"),
+        (SMALL + "request.default = { tmp = 1 }", "tmp"),
+        (SMALL + "request.omit = []", "omit"),
+        (SMALL + "request = 1", "request"),
+        (SMALL + 'failures = { 498 = "tired" }', "498"),
+        (SMALL + "failures = { 498 = 3 }", "498"),
+        (SMALL + 'operations = { chatt = "/c" }', "chatt"),
+        (SMALL + 'operations = { chat = "c" }', "operations.chat"),
+        (SMALL + 'operations = { chat = "//evil.example/c" }', "operations.chat"),
+        (SMALL + 'operations = { chat = "/../c" }', "operations.chat"),
+        (SMALL + 'headers = { Authorization = "x" }', "Authorization"),
+        (SMALL + 'headers = { "X-A" = "a\\nb" }', "X-A"),
+        (SMALL + 'alias = "Big One"', "alias"),
+        (SMALL + 'also = ["a/b"]', "also"),
+        (SMALL + "any_model = 1", "any_model"),
+        (SMALL + 'models = [{ name = "x" }]', "models[1]: id"),
+        (SMALL + 'models = [{ id = "x" }, { id = "x" }]', "x"),
+        (SMALL + 'models = [{ id = "x", ctx = 1 }]', "ctx"),
+        (SMALL + 'models = [{ id = "x", context = 0 }]', "context"),
+        (SMALL + 'models = [{ id = "x", context = true }]', "context"),
+        (SMALL + 'models = [{ id = "x", capabilities = ["telepathy"] }]', "telepathy"),
+        (SMALL + 'models = [{ id = "x", price = { input = -1 } }]', "input"),
+        (SMALL + 'models = [{ id = "x", price = { input = inf } }]', "input"),
+        (SMALL + 'models = [{ id = "x", price = { in = 1 } }]', "price: in"),
+        (SMALL + 'models = [{ id = "x", shutdown = "soon" }]', "shutdown"),
+        (SMALL + "models = [1]", "models[1]"),
+        ("not toml", "acme.toml"),
+    ],
+)
+def test_the_vocabulary_is_closed(text: str, key: str) -> None:
+    with pytest.raises(CatalogueError) as wrong:
+        parse("acme", text)
+    assert "acme.toml" in str(wrong.value) and key in str(wrong.value)
+
+
+def test_a_prefix_cannot_be_claimed_by_two_files(tmp_path: Path) -> None:
+    (tmp_path / "one.toml").write_text(SMALL + 'alias = "x"')
+    (tmp_path / "two.toml").write_text(SMALL + 'also = ["x"]')
+    with pytest.raises(CatalogueError, match=r"two\.toml.*'x'.*one"):
+        catalogue.load(tmp_path)
+
+
+def test_a_bad_file_name_is_refused() -> None:
+    with pytest.raises(CatalogueError, match="Acme"):
+        parse("Acme", SMALL)
+
+
+@pytest.mark.django_db
+class TestSync:
+    def test_rows_are_made_once(self) -> None:
+        Provider.objects.all().delete()
+        assert catalogue.sync() == len(catalogue.entries())
+        assert catalogue.sync() == 0
+        assert not Provider.objects.filter(custom=True).exists()
+
+    def test_overrides_and_switches_are_left_alone(self) -> None:
+        catalogue.sync()
+        Provider.objects.filter(id="groq").update(enabled=False, name="Ours", base_url="https://proxy.example/v1")
+        catalogue.sync()
+        row = Provider.objects.get(id="groq")
+        assert (row.enabled, row.name, row.base_url) == (False, "Ours", "https://proxy.example/v1")
+
+    def test_a_custom_provider_keeps_its_id(self) -> None:
+        Provider.objects.filter(id="xai").delete()
+        Provider.objects.create(id="xai", custom=True, format="openai_chat", base_url="https://mine.example/v1")
+        catalogue.sync()
+        assert Provider.objects.get(id="xai").custom
+
+
+def test_the_entry_type_is_the_only_thing_that_leaves() -> None:
+    assert all(isinstance(entry, Entry) for entry in catalogue.entries().values())

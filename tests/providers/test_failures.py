@@ -1,0 +1,270 @@
+"""Whose fault a failure is: what vendors really say, and what must follow from it."""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from providers.failures import BY_WORDS, CONSEQUENCES, Rest, classify, retry_after
+from providers.wire.errors import Kind, UpstreamFailure
+
+
+def kind(message: str = "", special: dict[str, Kind] | None = None, **said: Any) -> Kind:
+    return classify(UpstreamFailure(Kind.SERVER, message, **said), special or {}).kind
+
+
+# What they are to be taken for → (status, code, type, message): words of vendors' documentation and public reports.
+VENDORS: dict[Kind, list[tuple[int, str | None, str | None, str]]] = {
+    Kind.MODEL: [
+        (404, "model_not_found", None, "The model `gpt-9` does not exist or you do not have access to it."),
+        (
+            400,
+            "model_decommissioned",
+            None,
+            "The model `llama2-70b-4096` has been decommissioned and is no longer supported.",
+        ),
+        (400, None, None, "The model `llama2-70b-4096` has been decommissioned and is no longer supported."),
+        (400, None, None, "Model Not Exist"),
+        (400, "1500", "invalid_model", "Invalid model: mistral-gone"),
+        (400, None, None, "foo/bar is not a valid model ID"),
+        (404, None, None, "No endpoints found for foo/bar."),
+        (404, None, "api_error", "model 'foo' not found, try pulling it first"),
+        (400, "model_not_supported", None, "The requested model is not supported."),
+        (400, None, None, "The requested model is not supported."),
+        (400, None, None, "Invalid model name passed in model=foo"),
+        (
+            400,
+            None,
+            None,
+            "models/gemini-old is not found for API version v1, or is not supported for generateContent.",
+        ),
+        (400, None, None, "Your plan does not include access to this model."),
+        (400, None, None, "You do not have access to the model grok-5."),
+        (400, None, None, "The model gpt-4-vision has been deprecated, learn more here"),
+        (410, None, None, "Gone"),
+        (405, None, None, "Method Not Allowed"),
+        (500, None, None, "model foo not found"),
+    ],
+    Kind.CONTEXT_LENGTH: [
+        (400, "context_length_exceeded", None, "Please reduce the length of the messages or completion."),
+        (
+            400,
+            None,
+            None,
+            "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.",
+        ),
+        (400, None, "invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum"),
+        (400, None, "exceed_context_size_error", "the request exceeds the available context size, try increasing it"),
+        (400, None, None, "the request exceeds the available context size, try increasing it"),
+        (400, "400", None, "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576)."),
+        (400, None, None, "This model's maximum prompt length is 131072 but the request contains 200000 tokens."),
+        (400, None, None, "too many tokens: total number of tokens in the prompt exceeds the limit"),
+        (422, None, None, "Prompt contains 40000 tokens, too large for model with 32768 maximum context length"),
+        (413, None, None, "Request Entity Too Large"),
+    ],
+    Kind.QUOTA: [
+        (402, None, None, "Insufficient Balance"),
+        (429, "insufficient_quota", "insufficient_quota", "You exceeded your current quota, please check your plan."),
+        (429, None, None, "You exceeded your current quota, please check your plan and billing details."),
+        (400, None, "invalid_request_error", "Your credit balance is too low to access the API."),
+        (403, None, None, "Your team has used all available credits or reached its monthly spending limit."),
+        (400, "billing_hard_limit_reached", None, "Billing hard limit has been reached"),
+    ],
+    Kind.AUTH: [
+        (400, None, None, "Incorrect API key provided: xa***. You can obtain a key in the console."),
+        (400, "400", None, "API key not valid. Please pass a valid API key."),
+        (400, None, None, "API key expired. Please renew the API key."),
+        (401, None, None, "No auth credentials found"),
+    ],
+    Kind.PERMISSION: [
+        (403, None, None, "Country, region, or territory not supported"),
+    ],
+    Kind.RATE_LIMITED: [
+        (
+            429,
+            "rate_limit_exceeded",
+            "tokens",
+            "Rate limit reached. Add a payment method at the billing page to raise it.",
+        ),
+        (429, None, None, "Rate limit reached for requests. See your billing page to raise it."),
+        (429, None, None, "Quota exceeded for metric 'requests' and limit 'requests per minute'"),
+        (413, "rate_limit_exceeded", "tokens", "Request too large for model: tokens per minute (TPM)"),
+        (400, None, None, "Too many requests in a short time"),
+    ],
+    Kind.OVERLOADED: [
+        (503, None, None, "The engine is currently overloaded, please try again later"),
+        (529, None, "overloaded_error", "Overloaded"),
+        (500, None, None, "The server is overloaded or not ready yet."),
+    ],
+    Kind.SERVER: [
+        (500, None, None, "Internal server error"),
+        (502, None, None, "Bad gateway"),
+    ],
+    Kind.TIMEOUT: [
+        (504, None, None, "upstream timed out"),
+        (408, None, None, "Request timed out"),
+    ],
+    Kind.CONTENT_FILTER: [
+        (400, "content_filter", None, "The response was filtered"),
+    ],
+    Kind.BAD_REQUEST: [
+        (400, None, None, "Invalid value: 'robot'. Supported values are: 'system', 'assistant', 'user', and 'tool'."),
+        (400, "invalid_value", None, "Invalid 'messages[0].content'"),
+        (
+            400,
+            "unsupported_parameter",
+            None,
+            "Unsupported parameter: 'max_tokens' is not supported with this model.",
+        ),
+        (400, "unsupported_value", None, "Unsupported value: 'temperature' does not support 0.2 with this model."),
+        (400, None, None, "The model returned an error: parameter logprobs is not supported."),
+        (400, None, None, "Invalid token '<' at position 5"),
+        (400, None, None, "registry.example/llama does not support tools"),
+        (422, None, None, '[{"loc":["body","messages"],"msg":"Field required"}]'),
+        (400, None, None, ""),
+        (409, None, None, "Conflict"),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "type", "message", "expected"), [(*row, kind) for kind, rows in VENDORS.items() for row in rows]
+)
+def test_what_vendors_say(status: int, code: str | None, type: str | None, message: str, expected: Kind) -> None:
+    assert kind(message, status=status, code=code, type=type) is expected
+    final = expected is Kind.BAD_REQUEST
+    assert CONSEQUENCES[expected].final is final, "only a malformed request stops the search"
+
+
+@pytest.mark.parametrize(
+    ("param", "message", "expected"),
+    [
+        ("user", "Invalid value: 'you exceeded your current quota'.", Kind.BAD_REQUEST),
+        ("stop", "Invalid value: 'incorrect api key'.", Kind.BAD_REQUEST),
+        ("tools", "Invalid value: 'unknown model'.", Kind.BAD_REQUEST),
+        ("messages", "This model's maximum context length is 8192 tokens.", Kind.CONTEXT_LENGTH),
+        ("model", "Invalid model: foo", Kind.MODEL),
+    ],
+)
+def test_what_a_client_wrote_rests_no_connection(param: str, message: str, expected: Kind) -> None:
+    """Vendors repeat what they refuse: words of the client must not count as the vendor's."""
+    assert kind(message, status=400, param=param) is expected
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "expected"),
+    [
+        ("429", "slow down", Kind.RATE_LIMITED),
+        ("502", "Provider disconnected", Kind.SERVER),
+        ("400", "bad", Kind.BAD_REQUEST),
+        ("200", "odd", Kind.SERVER),
+        ("1500", "odd", Kind.SERVER),
+        ("rate_limit_exceeded", "odd", Kind.RATE_LIMITED),
+        (None, "Rate limit reached", Kind.RATE_LIMITED),
+        (None, "Overloaded", Kind.OVERLOADED),
+        (None, "anything", Kind.SERVER),
+    ],
+)
+def test_errors_inside_a_stream_have_no_status(code: str | None, message: str, expected: Kind) -> None:
+    assert kind(message, code=code) is expected
+
+
+def test_a_bad_reply_stays_one() -> None:
+    failure = UpstreamFailure(Kind.PROTOCOL, "The provider's stream ended early.")
+    assert classify(failure).kind is Kind.PROTOCOL
+
+
+@pytest.mark.parametrize("key", ["498", "capacity", "odd_error"])
+def test_the_providers_own_table_comes_first(key: str) -> None:
+    special = {key: Kind.OVERLOADED}
+    assert kind("Invalid API key", special, status=498, code="capacity", type="odd_error") is Kind.OVERLOADED
+    assert kind("Invalid API key", {}, status=498) is Kind.AUTH
+
+
+def test_everything_but_the_kind_stays() -> None:
+    failure = UpstreamFailure(Kind.SERVER, "m", status=429, code="c", type="t", param="p", retry_after=3)
+    told = classify(failure)
+    assert told is failure
+    assert (told.message, told.status, told.code, told.type, told.param, told.retry_after) == (
+        "m",
+        429,
+        "c",
+        "t",
+        "p",
+        3,
+    )
+
+
+@given(st.text(max_size=300), st.none() | st.integers(300, 599), st.none() | st.text(max_size=20))
+def test_every_failure_has_a_kind_with_consequences(message: str, status: int | None, code: str | None) -> None:
+    assert CONSEQUENCES[kind(message, status=status, code=code)]
+
+
+def test_every_kind_has_consequences() -> None:
+    assert set(CONSEQUENCES) == set(Kind)
+    for follows in CONSEQUENCES.values():
+        assert (follows.rest is Rest.NOTHING) == (follows.seconds == 0) and follows.seconds <= follows.longest
+
+
+@pytest.mark.parametrize("pattern", [pattern for pattern, _ in BY_WORDS], ids=[str(kind) for _, kind in BY_WORDS])
+@pytest.mark.parametrize(
+    "bait",
+    [
+        "model ",
+        "model: a:=",
+        "api key is ",
+        "no credits ",
+        "token count ",
+        "model=/:",
+        "model a not ",
+        "not entitled to ",
+        "requests per ",
+        " is",
+    ],
+)
+def test_hostile_words_cost_little(pattern: Any, bait: str) -> None:
+    """Patterns hold the interpreter: the words of a hostile provider must not hold it long. CPU, not wall time."""
+    text = (bait * 2000)[:2000] + "!"
+    began = time.process_time()
+    pattern.search(text)
+    assert time.process_time() - began < 0.2
+
+
+def test_only_the_beginning_of_a_long_message_is_read() -> None:
+    assert kind("x" * 2000 + " unknown model", status=400) is Kind.BAD_REQUEST
+
+
+NOW = 1_800_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({b"retry-after": b"7"}, 7),
+        ({b"retry-after": b"1.5"}, 1.5),
+        ({b"retry-after": b" 2 "}, 2),
+        ({b"retry-after": b"0"}, 0),
+        ({b"retry-after": b"-5"}, 0),
+        ({b"retry-after": b"999999"}, 3600),
+        ({b"retry-after": b"inf"}, 3600),
+        ({b"retry-after": b"nan"}, None),
+        ({b"retry-after": b""}, None),
+        ({b"retry-after": b"soon"}, None),
+        ({b"retry-after": b"\xff"}, None),
+        ({b"retry-after": b"9" * 400}, 3600),
+        ({b"retry-after-ms": b"1500"}, 1.5),
+        ({b"retry-after-ms": b"1500", b"retry-after": b"9"}, 1.5),
+        ({b"retry-after-ms": b"?", b"retry-after": b"9"}, 9),
+        ({b"retry-after": formatdate(NOW + 30, usegmt=True).encode()}, 30),
+        ({b"retry-after": formatdate(NOW - 30, usegmt=True).encode()}, 0),
+        ({b"retry-after": b"Wed, 99 Foo 2026"}, None),
+    ],
+)
+def test_retry_after(headers: dict[bytes, bytes], seconds: float | None) -> None:
+    assert retry_after(headers, NOW) == seconds

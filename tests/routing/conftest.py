@@ -1,0 +1,52 @@
+"""A configured gateway and a bare HTTP client for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+HELLO = [{"role": "user", "content": "Say hello"}]
+
+
+class Client:
+    """Sees bytes, not what an SDK makes of them."""
+
+    def __init__(self, gateway: Any, key: str) -> None:
+        self.gateway, self.key = gateway, key
+        self.http = httpx.Client(base_url=gateway.url, headers={"authorization": f"Bearer {key}"}, timeout=20)
+
+    def chat(self, *, stream: bool = False, model: str = "acme/large", **fields: Any) -> httpx.Response:
+        return self.http.post("/chat/completions", json={"model": model, "messages": HELLO, "stream": stream, **fields})
+
+
+@pytest.fixture
+def patient(gateway: Any) -> None:
+    """Nothing rests after failures: every request may try every connection."""
+    from routing.models import GatewaySettings
+
+    GatewaySettings(connection_cooldown=False, circuit_breaker=False).save()
+
+
+@pytest.fixture
+def client(gateway: Any, upstream: Any, make_provider: Any, make_key: Any, patient: None) -> Iterator[Client]:
+    """A key for a provider ``acme`` with one connection (sk-only) and one model (large)."""
+    make_provider("acme", upstream.url, alias="ac", keys=("sk-only",))
+    key = make_key()
+    gateway.settle()
+    client = Client(gateway, key)
+    yield client
+    client.http.close()
+
+
+@pytest.fixture
+def two(gateway: Any, upstream: Any, make_provider: Any, make_key: Any, patient: None) -> Iterator[Client]:
+    """As ``client``, with two connections: sk-first before sk-second."""
+    make_provider("acme", upstream.url, keys=("sk-first", "sk-second"))
+    key = make_key()
+    gateway.settle()
+    client = Client(gateway, key)
+    yield client
+    client.http.close()

@@ -1,0 +1,246 @@
+"""Every way a provider can fail, on real sockets: what the client sees, what is recorded, who is tried next."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from tests import simulator as sim
+from tests.routing.conftest import HELLO, Client
+
+
+def text_of(reply: httpx.Response) -> str:
+    if reply.headers["content-type"] == "application/json":
+        return str(reply.json()["choices"][0]["message"]["content"])
+    return "".join(
+        choice["delta"].get("content") or "" for event in events(reply) for choice in event.get("choices", [])
+    )
+
+
+def events(reply: httpx.Response) -> list[Any]:
+    lines = [line[6:] for line in reply.text.split("\n") if line.startswith("data: ")]
+    return [json.loads(line) for line in lines if line != "[DONE]"]
+
+
+def ended_well(reply: httpx.Response) -> bool:
+    return reply.text.rstrip().endswith("data: [DONE]")
+
+
+MOVES_ON = {
+    "401": sim.status(401),
+    "402": sim.status(402),
+    "403": sim.status(403),
+    "404": sim.status(404),
+    "408": sim.status(408),
+    "429": sim.status(429, retry_after=20),
+    "500": sim.status(500),
+    "502 page": sim.html(502),
+    "503": sim.status(503),
+    "504": sim.status(504),
+    "529": sim.status(529),
+    "page with 200": sim.html(200),
+    "empty": sim.empty(200),
+    "broken JSON": sim.broken_json(),
+    "error inside 200": sim.error_inside_200(),
+    "garbage": sim.garbage(),
+    "hang up": sim.hang_up(),
+    "cut at once": sim.cut(),
+    "redirect": sim.raw(b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("act", MOVES_ON.values(), ids=MOVES_ON.keys())
+def test_the_second_connection_answers_when_the_first_fails(two: Client, upstream: Any, act: Any, stream: bool) -> None:
+    upstream.for_key("sk-first").plays(act)
+    upstream.for_key("sk-second").plays(sim.chat("Hello"))
+    reply = two.chat(stream=stream)
+    assert reply.status_code == 200
+    assert text_of(reply) == "Hello"
+    assert "error" not in reply.text
+    assert reply.headers["x-omniroute-attempts"] == "2"
+    [row] = two.gateway.records(1)
+    assert row.result == "ok"
+    assert [a["connection"] for a in row.attempts] == ["c1", "c2"]
+    assert row.attempts[0]["kind"] != "ok"
+    assert row.attempts[1]["kind"] == "ok"
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("act", MOVES_ON.values(), ids=MOVES_ON.keys())
+def test_a_failure_of_the_only_connection_is_an_honest_error(
+    client: Client, upstream: Any, act: Any, stream: bool
+) -> None:
+    upstream.plays(act)
+    reply = client.chat(stream=stream)
+    assert 400 <= reply.status_code < 600
+    assert reply.status_code != 500
+    error = reply.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["message"]
+    assert error["type"]
+    assert "sk-only" not in reply.text
+    assert "127.0.0.1" not in reply.text
+    [row] = client.gateway.records(1)
+    assert (row.result, row.status, row.cost_usd) == ("failed", reply.status_code, None)
+    assert (row.input_tokens, row.output_tokens) == (0, 0)
+    assert upstream.count == 1
+
+
+def test_a_malformed_request_is_sent_once_and_keeps_the_providers_words(two: Client, upstream: Any) -> None:
+    upstream.plays(sim.status(400, error_message="messages[0].content is too odd"))
+    reply = two.chat()
+    assert reply.status_code == 400
+    assert "messages[0].content is too odd" in reply.json()["error"]["message"]
+    assert upstream.count == 1
+
+
+def test_retry_after_reaches_the_client(client: Client, upstream: Any) -> None:
+    upstream.plays(sim.status(429, retry_after=20))
+    reply = client.chat()
+    assert reply.status_code == 429
+    assert reply.headers["retry-after"] == "20"
+
+
+def test_a_refused_port_moves_on(gateway: Any, upstream: Any, make_provider: Any, make_key: Any) -> None:
+    from routing.models import Combo, ComboStep
+
+    make_provider("dead", f"http://127.0.0.1:{sim.closed_port()}/v1")
+    make_provider("alive", upstream.url)
+    combo = Combo.objects.create(name="always-on")
+    for position, name in enumerate(["dead/large", "alive/large"]):
+        ComboStep.objects.create(combo=combo, position=position, model=name)
+    client = Client(gateway, make_key())
+    gateway.settle()
+    reply = client.http.post("/chat/completions", json={"model": "always-on", "messages": HELLO})
+    assert reply.status_code == 200
+    assert reply.headers["x-omniroute-provider"] == "alive"
+    [row] = gateway.records(1)
+    assert row.attempts[0]["kind"] == "network"
+    assert (row.requested_model, row.provider, row.model) == ("always-on", "alive", "large")
+
+
+MID_STREAM = {
+    "cut": sim.chat("Hello wide world").cut(after=3),
+    "reset": sim.chat("Hello wide world").cut(after=3, reset=True),
+    "error event": sim.error_midstream(after=3),
+    "clean end, no finish": sim.clean_end_without_done(after=3),
+}
+
+
+@pytest.mark.parametrize("act", MID_STREAM.values(), ids=MID_STREAM.keys())
+def test_after_the_first_words_a_failure_ends_the_stream_with_an_error(two: Client, upstream: Any, act: Any) -> None:
+    upstream.plays(act)
+    reply = two.chat(stream=True)
+    assert reply.status_code == 200
+    assert events(reply)[-1]["error"]["message"]
+    assert not ended_well(reply)
+    assert upstream.count == 1, "nothing is tried again once words were seen"
+    [row] = two.gateway.records(1)
+    assert (row.result, row.estimated) == ("failed", True)
+    assert row.output_tokens > 0
+
+
+def test_a_vendor_that_forgets_done_still_ends_well(client: Client, upstream: Any) -> None:
+    upstream.plays(sim.chat("Hello").clean_end_without_done())
+    reply = client.chat(stream=True)
+    assert text_of(reply) == "Hello"
+    assert ended_well(reply)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        sim.chat("Grüße, 世界").split(1, 2, 3, 5, 7),
+        sim.chat("Grüße, 世界").byte_by_byte(),
+        sim.chat("Grüße, 世界").crlf(),
+        sim.chat("Grüße, 世界").comments(),
+        sim.chat("Grüße, 世界").until_close(),
+    ],
+    ids=["split", "byte by byte", "CRLF", "comments", "until close"],
+)
+def test_the_network_may_cut_a_stream_anywhere(client: Client, upstream: Any, act: Any) -> None:
+    upstream.plays(act)
+    reply = client.chat(stream=True)
+    assert text_of(reply) == "Grüße, 世界"
+    assert ended_well(reply)
+
+
+def test_usage_is_counted_when_the_provider_reports_none(client: Client, upstream: Any) -> None:
+    upstream.plays(sim.chat("one two three four five", usage="never"), sim.chat("one two three", usage="never"))
+    client.chat(stream=True)
+    client.chat()
+    for row in client.gateway.records(2):
+        assert row.estimated
+        assert row.input_tokens > 0
+        assert row.output_tokens >= 3
+
+
+def test_the_usage_chunk_goes_to_those_who_asked(client: Client, upstream: Any) -> None:
+    asked = client.chat(stream=True, stream_options={"include_usage": True})
+    assert events(asked)[-1]["usage"]["total_tokens"] > 0
+    silent = client.chat(stream=True)
+    assert all(event["choices"] for event in events(silent))
+    assert len(client.gateway.records(2)) == 2
+
+
+def test_fields_newer_than_the_gateway_reach_the_provider(gateway: Any, make_provider: Any, make_key: Any) -> None:
+    with sim.SimulatorThread(strict=False) as upstream:
+        make_provider("acme", upstream.url)
+        client = Client(gateway, make_key())
+        gateway.settle()
+        client.chat(brand_new={"deep": [1.0, 1e5]}, seed=9007199254740993)
+        sent = upstream.requests[0]
+        assert sent.json["brand_new"] == {"deep": [1.0, 1e5]}
+        assert sent.json["model"] == "large"
+        assert b"9007199254740993" in sent.body
+
+
+def test_what_goes_upstream_is_ours_alone(client: Client, upstream: Any) -> None:
+    client.http.post(
+        "/chat/completions",
+        json={"model": "acme/large", "messages": HELLO},
+        headers={"cookie": "a=b", "x-secret-header": "1", "user-agent": "curl/8"},
+    )
+    sent = upstream.requests[0]
+    assert sent.header("authorization") == "Bearer sk-only"
+    assert sent.header("user-agent").startswith("OmniRoute/")
+    assert sent.header("cookie") is None
+    assert sent.header("x-secret-header") is None
+
+
+def test_no_cookie_of_a_provider_is_kept(client: Client, upstream: Any) -> None:
+    upstream.plays(sim.chat("a").headers(**{"set-cookie": "tenant=1; Path=/"}), sim.chat("b"))
+    first = client.chat()
+    client.chat()
+    assert "set-cookie" not in first.headers
+    assert upstream.requests[1].header("cookie") is None
+
+
+def test_a_resting_connection_is_left_alone_until_its_time(
+    gateway: Any, upstream: Any, make_provider: Any, make_key: Any
+) -> None:
+    make_provider("acme", upstream.url, keys=("sk-only",))
+    client = Client(gateway, make_key())
+    gateway.settle()
+    upstream.plays(sim.status(429, retry_after=30))
+    assert client.chat().status_code == 429
+    again = client.chat()
+    assert again.status_code == 429
+    assert 1 <= int(again.headers["retry-after"]) <= 30
+    assert upstream.count == 1
+
+
+def test_the_breaker_opens_after_five_failures(gateway: Any, upstream: Any, make_provider: Any, make_key: Any) -> None:
+    from routing.models import GatewaySettings
+
+    GatewaySettings(connection_cooldown=False).save()
+    make_provider("acme", upstream.url, keys=("sk-only",))
+    client = Client(gateway, make_key())
+    gateway.settle()
+    upstream.plays(*[sim.status(500)] * 5)
+    assert [client.chat().status_code for _ in range(6)] == [502] * 5 + [503]
+    assert upstream.count == 5

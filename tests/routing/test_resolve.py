@@ -1,0 +1,286 @@
+"""A model name → what it stands for."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from providers.wire.errors import Refusal
+from routing.resolve import Branch, Leaf, Node, find, offered, resolve
+from routing.snapshot import Caller, Snapshot
+from tests.routing.samples import ANYONE, provider, snapshot
+
+
+def told(node: Node) -> Any:
+    """A leaf as ``provider/model``, a branch as a list."""
+    if isinstance(node, Leaf):
+        return f"{node.provider.entry.id}/{node.model}"
+    return [told(child) for child, _ in node.children]
+
+
+def refused(config: Snapshot, name: str, caller: Caller = ANYONE) -> Refusal:
+    with pytest.raises(Refusal) as caught:
+        resolve(config, name, caller)
+    return caught.value
+
+
+ACME = provider("acme", models=("large", "small"), off=("old",), alias="ac", also=("acme-ai",))
+BETA = provider("beta", models=("large", "org/deep:free"), connections=(2, 3))
+OPEN = provider("open", models=("known",), off=("hidden",), any_model=True, connections=(4,))
+DEAD = provider("dead", models=("large", "only"), connections=())
+
+
+class TestNames:
+    config = snapshot(ACME, BETA, OPEN, DEAD)
+
+    @pytest.mark.parametrize(
+        ("name", "stands_for"),
+        [
+            ("acme/large", "acme/large"),
+            ("ac/large", "acme/large"),
+            ("acme-ai/large", "acme/large"),
+            ("small", "acme/small"),
+            ("org/deep:free", "beta/org/deep:free"),
+            ("beta/org/deep:free", "beta/org/deep:free"),
+            ("open/known", "open/known"),
+            ("open/whatever/new:thing", "open/whatever/new:thing"),
+        ],
+    )
+    def test_known(self, name: str, stands_for: str) -> None:
+        assert told(resolve(self.config, name, ANYONE)) == stands_for
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "nothing", "acme/nothing", "acme/", "/large", "/", "acme", "Acme/large",
+            "acme/LARGE", "acme-x/large", "gone/large",
+            "acme/old", "old", "open/hidden", "hidden", "whatever", "acme//large", "acme/large/", " ",
+        ],
+    )  # fmt: skip
+    def test_unknown_or_switched_off(self, name: str) -> None:
+        wrong = refused(self.config, name)
+        assert (wrong.status, wrong.code, wrong.param) == (404, "model_not_found", "model")
+
+    @pytest.mark.parametrize("name", ["", "x" * 261, "a\nb", "a\x00b", "acme/../../x", "a\u202eb", "\ud800"])
+    def test_no_names(self, name: str) -> None:
+        assert refused(self.config, name).status == 400
+
+    def test_a_name_of_two_providers_is_ambiguous(self) -> None:
+        wrong = refused(self.config, "large")
+        assert (wrong.status, wrong.code) == (400, "ambiguous_model")
+        assert "'ac/large'" in wrong.message and "'beta/large'" in wrong.message
+        assert "dead" not in wrong.message, "who has no connection does not make a name ambiguous"
+
+    def test_only_the_connected_one_counts(self) -> None:
+        assert told(resolve(snapshot(ACME, DEAD), "large", ANYONE)) == "acme/large"
+
+    def test_without_a_connection(self) -> None:
+        for name in ("dead/only", "only"):
+            wrong = refused(self.config, name)
+            assert (wrong.status, wrong.code) == (503, "no_connection")
+            assert wrong.message == "The provider 'dead' cannot be used now: An API key is needed."
+        idle = dataclasses.replace(DEAD, unusable={})
+        assert "no connection that is switched on" in refused(snapshot(idle), "dead/only").message
+
+
+class TestOrder:
+    """Combo, alias, alias pattern, prefix, bare: each hides what comes after it."""
+
+    def test_each_hides_the_next(self) -> None:
+        layers: list[tuple[dict[str, Any], str]] = [
+            ({"combos": {"acme/large": ["beta/large"]}}, "beta/large"),
+            ({"aliases": {"acme/large": "open/alias"}}, "open/alias"),
+            ({"wildcards": (("acme/*", "open/pattern"),)}, "open/pattern"),
+            ({}, "acme/large"),
+        ]
+        for at in range(len(layers)):
+            said: dict[str, Any] = {}
+            for layer, _ in layers[at:]:
+                said |= layer
+            expected: Any = [layers[at][1]] if "combos" in said else layers[at][1]
+            assert told(resolve(snapshot(ACME, BETA, OPEN, **said), "acme/large", ANYONE)) == expected
+
+    def test_a_prefix_hides_a_bare_name(self) -> None:
+        reseller = provider("reseller", models=("acme/tiny", "acme/large"), connections=(9,))
+        assert told(find(snapshot(ACME, reseller), "acme/large")) == "acme/large"
+        assert refused(snapshot(ACME, reseller), "acme/tiny").status == 404
+        assert told(find(snapshot(reseller), "acme/tiny")) == "reseller/acme/tiny"
+
+    def test_the_first_pattern_that_fits(self) -> None:
+        config = snapshot(ACME, wildcards=(("gpt-*", "acme/large"), ("*", "acme/small")))
+        assert told(find(config, "GPT-4o")) == "acme/large"
+        assert told(find(config, "claude")) == "acme/small"
+        assert told(find(config, "acme/large")) == "acme/small"
+
+
+class TestAliases:
+    def test_of_aliases_up_to_a_depth(self) -> None:
+        chain = {f"a{i}": f"a{i + 1}" for i in range(4)} | {"a4": "acme/large"}
+        config = snapshot(ACME, aliases=chain)
+        assert told(find(config, "a1")) == "acme/large"
+        assert refused(config, "a0").status == 404
+
+    @pytest.mark.parametrize("aliases", [{"a": "a"}, {"a": "b", "b": "a"}, {"a": "b", "b": "c", "c": "b"}])
+    def test_loops_end(self, aliases: dict[str, str]) -> None:
+        assert refused(snapshot(ACME, aliases=aliases), "a").status == 404
+
+    def test_pattern_loops_end(self) -> None:
+        config = snapshot(ACME, wildcards=(("a*", "b"), ("b*", "a")))
+        assert refused(config, "a").status == 404
+
+    def test_an_alias_may_have_the_name_of_its_model(self) -> None:
+        assert told(find(snapshot(ACME, aliases={"small": "small"}), "small")) == "acme/small"
+
+    def test_a_catch_all_is_for_what_clients_write(self) -> None:
+        everything = (("*", "acme/small"),)
+        config = snapshot(
+            ACME, BETA, aliases={"fast": "beta/large"}, combos={"team": ["acme/large", "fast"]}, wildcards=everything
+        )
+        assert told(find(config, "fast")) == "beta/large"
+        assert told(find(config, "team")) == ["acme/large", "beta/large"]
+        assert told(find(config, "anything")) == "acme/small"
+
+    def test_to_a_combo(self) -> None:
+        config = snapshot(ACME, combos={"team": ["acme/large"]}, aliases={"fast": "team"})
+        assert told(resolve(config, "fast", ANYONE)) == ["acme/large"]
+
+
+class TestCombos:
+    def test_steps_in_order_with_weights(self) -> None:
+        config = snapshot(ACME, BETA, combos={"team": ("weighted", [("beta/large", 3), "small"])})
+        node = find(config, "team")
+        assert isinstance(node, Branch) and node.combo.strategy == "weighted"
+        assert told(node) == ["beta/large", "acme/small"] and [weight for _, weight in node.children] == [3, 1]
+
+    def test_steps_that_cannot_be_used_are_left_out(self) -> None:
+        steps = ["dead/only", "acme/old", "gone/x", "large", "none", "acme/small"]
+        assert told(find(snapshot(ACME, BETA, DEAD, combos={"team": steps}), "team")) == ["acme/small"]
+
+    @pytest.mark.parametrize("steps", [[], ["dead/only"], ["gone/x", "old"]])
+    def test_without_any_step_left(self, steps: list[str]) -> None:
+        wrong = refused(snapshot(ACME, DEAD, combos={"team": steps}), "team")
+        assert (wrong.status, wrong.code) == (503, "no_usable_step")
+
+    def test_within_combos(self) -> None:
+        combos = {"outer": ["inner", "acme/small"], "inner": ["acme/large", "beta/large"]}
+        assert told(find(snapshot(ACME, BETA, combos=combos), "outer")) == [["acme/large", "beta/large"], "acme/small"]
+
+    def test_too_deep(self) -> None:
+        combos = {"c0": ["c1"], "c1": ["c2"], "c2": ["c3"], "c3": ["acme/large"]}
+        config = snapshot(ACME, combos=combos)
+        assert told(find(config, "c1")) == [[["acme/large"]]]
+        assert refused(config, "c0").status == 503
+
+    @pytest.mark.parametrize(
+        "combos",
+        [{"a": ["a"]}, {"a": ["b"], "b": ["a"]}, {"a": ["b"], "b": ["c"], "c": ["b", "a"]}, {"a": ["a", "a", "a"]}],
+    )
+    def test_cycles_end(self, combos: dict[str, list[str]]) -> None:
+        assert refused(snapshot(ACME, combos=combos), "a").status == 503
+
+    def test_a_cycle_leaves_the_other_steps(self) -> None:
+        node = find(snapshot(ACME, combos={"a": ["a", "acme/large"]}), "a")
+        flat = str(told(node))
+        assert "acme/large" in flat and isinstance(node, Branch)
+
+    def test_a_cycle_through_an_alias_ends(self) -> None:
+        config = snapshot(ACME, combos={"a": ["x"]}, aliases={"x": "a"})
+        assert refused(config, "a").status == 503
+
+
+class TestPermission:
+    resold = provider("resold", models=("openai/gpt-4o",), connections=(5,))
+    config = snapshot(
+        provider("openai", models=("gpt-4o",), alias="oai"),
+        provider("openai-x", models=("gpt-4o", "own"), connections=(2,)),
+        resold,
+        combos={"team": ["openai-x/gpt-4o", "openai/gpt-4o"]},
+        aliases={"fast": "openai/gpt-4o", "both": "team"},
+    )
+
+    @pytest.mark.parametrize(
+        ("pattern", "name", "may"),
+        [
+            ("*", "openai-x/own", True),
+            ("openai/*", "openai/gpt-4o", True),
+            ("openai/*", "oai/gpt-4o", True),
+            ("oai/*", "openai/gpt-4o", True),
+            ("openai/*", "fast", True),
+            ("openai/*", "openai-x/gpt-4o", False),
+            ("openai/*", "openai-x/own", False),
+            ("openai/*", "own", False),
+            ("openai-x/*", "own", True),
+            ("openai-?/own", "own", True),
+            ("own", "own", True),
+            ("own", "openai-x/own", False),
+            ("openai/gpt-4o", "openai/gpt-4o", True),
+            ("openai/gpt-4o", "resold/openai/gpt-4o", False),
+            ("openai/*", "resold/openai/gpt-4o", False),
+            ("resold/*", "resold/openai/gpt-4o", True),
+            ("OPENAI/*", "openai/gpt-4o", True),
+            ("fast", "fast", True),
+            ("fast", "openai/gpt-4o", False),
+            ("team", "team", True),
+            ("team", "openai-x/gpt-4o", False),
+            ("openai/*", "team", False),
+            ("openai*/*", "team", False),
+            ("team", "both", False),
+            ("both", "both", True),
+        ],
+    )
+    def test_patterns(self, pattern: str, name: str, may: bool) -> None:
+        caller = Caller(key_id=1, key_name="k", patterns=(pattern,))
+        if may:
+            assert resolve(self.config, name, caller)
+        else:
+            wrong = refused(self.config, name, caller)
+            assert (wrong.status, wrong.code) == (403, "model_not_allowed")
+
+    def test_any_of_several_patterns(self) -> None:
+        caller = Caller(key_id=1, key_name="k", patterns=("nothing", "openai-x/*"))
+        assert resolve(self.config, "openai-x/own", caller)
+
+    def test_no_patterns_allow_nothing(self) -> None:
+        caller = Caller(key_id=1, key_name="k", patterns=())
+        assert refused(self.config, "openai/gpt-4o", caller).status == 403
+
+    def test_a_prefix_that_is_gone_is_no_way_round(self) -> None:
+        """With OpenAI switched off, a reseller's id ``openai/gpt-4o`` is a bare name: ``openai/*`` does not mean it."""
+        config = snapshot(self.resold)
+        assert told(find(config, "openai/gpt-4o")) == "resold/openai/gpt-4o"
+        for pattern in ("openai/*", "openai/gpt-4o"):
+            caller = Caller(key_id=1, key_name="k", patterns=(pattern,))
+            assert refused(config, "openai/gpt-4o", caller).status == 403
+        assert resolve(config, "openai/gpt-4o", Caller(key_id=1, key_name="k", patterns=("resold/*",)))
+
+
+class TestOffered:
+    config = snapshot(
+        ACME,
+        BETA,
+        DEAD,
+        combos={"team": ["beta/large"], "broken": ["dead/only"]},
+        aliases={"fast": "acme/small", "lost": "x"},
+    )
+
+    def test_everything_that_can_be_asked_for(self) -> None:
+        assert dict(offered(self.config, ANYONE)) == {
+            "ac/large": "acme",
+            "ac/small": "acme",
+            "beta/large": "beta",
+            "beta/org/deep:free": "beta",
+            "team": "omniroute",
+            "fast": "omniroute",
+        }
+
+    def test_what_is_offered_can_be_asked_for(self) -> None:
+        for patterns in (("*",), ("acme/*",), ("team", "ac/large"), ()):
+            caller = Caller(key_id=1, key_name="k", patterns=patterns)
+            for name, _ in offered(self.config, caller):
+                assert resolve(self.config, name, caller)
+
+    def test_only_what_the_caller_may(self) -> None:
+        caller = Caller(key_id=1, key_name="k", patterns=("acme/*",))
+        assert [name for name, _ in offered(self.config, caller)] == ["ac/large", "ac/small", "fast"]

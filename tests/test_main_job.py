@@ -1,0 +1,190 @@
+"""The main job with the real program: configured by a file, asked by the official SDK, killed and restarted."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import psycopg
+import pytest
+import redis
+
+from tests import simulator as sim
+from tests.omniroute.programs import Program, all_ended, run, watch
+
+KEY = "sk-omni-for-automation-0123456789abcdef"
+POSTGRES = os.environ.get("TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres")
+REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/6")
+FILE = """
+version: 1
+providers:
+  - id: acme
+    alias: ac
+    format: openai_chat
+    base_url: {url}
+    allow_private_network: true
+    models: [{{id: large, input_price: 1, output_price: 2}}]
+connections: [{{provider: acme, name: main, api_key: "${{ACME_KEY}}"}}]
+api_keys: [{{name: ci, key: "${{CI_KEY}}", models: ["*"]}}]
+"""
+HELLO: Any = [{"role": "user", "content": "Say hello"}]
+
+
+@pytest.fixture
+def upstream() -> Iterator[Any]:
+    with sim.SimulatorThread() as simulator:
+        yield simulator
+
+
+def configure(data_dir: Path, folder: Path, url: str, **variables: str) -> None:
+    file = folder / "omniroute.yaml"
+    file.write_text(FILE.format(url=url))
+    done = run(data_dir, "apply", str(file), CI_KEY=KEY, ACME_KEY="upstream-secret", **variables)
+    assert done.returncode == 0, done.stderr
+
+
+def sdk(address: str) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{address}/v1", api_key=KEY, max_retries=0, timeout=20)
+
+
+def request_ids(data_dir: Path) -> list[str]:
+    with sqlite3.connect(data_dir / "omniroute.sqlite3") as database:
+        return [row[0] for row in database.execute("SELECT request_id FROM analytics_usagerecord")]
+
+
+def test_installed_configured_asked_and_stopped(tmp_path: Path, upstream: Any) -> None:
+    data_dir = tmp_path / "data"
+    configure(data_dir, tmp_path, upstream.url)
+    with Program(data_dir, "serve", "--no-open") as program:
+        client = sdk(program.address())
+        words = [
+            chunk.choices[0].delta.content or ""
+            for chunk in client.chat.completions.create(model="acme/large", messages=HELLO, stream=True)
+        ]
+        assert "".join(words)
+        assert [model.id for model in client.models.list()] == ["ac/large"]
+        held = sim.chat("the rest of it").hold(after=2)
+        upstream.plays(held)
+        stream = client.chat.completions.create(model="acme/large", messages=HELLO, stream=True)
+        running = iter(stream)
+        first = next(running)
+        program.process.send_signal(signal.SIGTERM)
+        held.release()
+        rest = [chunk.choices[0].delta.content or "" for chunk in running]
+        assert (first.choices[0].delta.content or "") + "".join(rest) == "the rest of it"
+        assert program.end() == 0
+    assert len(request_ids(data_dir)) == 2
+    with sqlite3.connect(data_dir / "omniroute.sqlite3") as database:
+        tokens, cost = database.execute(
+            "SELECT sum(output_tokens), sum(cost_usd) FROM analytics_usagerecord"
+        ).fetchone()
+    assert tokens > 0
+    assert cost > 0
+
+
+def test_kill_dash_nine_loses_no_request_older_than_a_second_and_doubles_none(tmp_path: Path, upstream: Any) -> None:
+    data_dir = tmp_path / "data"
+    configure(data_dir, tmp_path, upstream.url)
+    acknowledged: list[str] = []
+    stop = threading.Event()
+
+    def ask(address: str) -> None:
+        with httpx.Client(base_url=f"{address}/v1", headers={"authorization": f"Bearer {KEY}"}) as http:
+            while not stop.is_set():
+                with suppress(httpx.TransportError):
+                    reply = http.post("/chat/completions", json={"model": "acme/large", "messages": HELLO})
+                    acknowledged.append(reply.headers["x-request-id"])
+
+    with Program(data_dir, "serve", "--no-open") as program, ThreadPoolExecutor(4) as pool:
+        address = program.address()
+        workers = [pool.submit(ask, address) for _ in range(4)]
+        while len(acknowledged) < 200:
+            assert not any(worker.done() for worker in workers)
+            stop.wait(0.01)
+        old_enough = list(acknowledged)
+        stop.wait(1.0)  # what the promise is about: a second passes, under load
+        ended = watch([program.process.pid, *program.children()])
+        program.process.kill()
+        stop.set()
+        assert all_ended(ended)
+    with Program(data_dir, "serve", "--no-open") as again:
+        again.address()
+        assert again.stop() == 0
+    stored = request_ids(data_dir)
+    assert len(stored) == len(set(stored))
+    assert set(old_enough) <= set(stored)
+
+
+# -- several workers on PostgreSQL and Redis ---------------------------------------------------------------------------
+def answers(check: Callable[[], Any]) -> bool:
+    with suppress(psycopg.Error, redis.RedisError):
+        check()
+        return True
+    return False
+
+
+@pytest.fixture
+def services() -> Iterator[dict[str, str]]:
+    """A database of this test's own and Redis, or a skip with the reason; never a skip under CI."""
+    missing = [
+        name
+        for name, check in (
+            ("PostgreSQL", lambda: psycopg.connect(POSTGRES, connect_timeout=2).close()),
+            ("Redis", lambda: redis.Redis.from_url(REDIS, socket_connect_timeout=2).ping()),
+        )
+        if not answers(check)
+    ]
+    if missing and not os.environ.get("CI"):
+        pytest.skip(f"not reachable here: {', '.join(missing)}")
+    name = f"omniroute_{secrets.token_hex(6)}"
+    with psycopg.connect(POSTGRES, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}")
+        yield {"DATABASE_URL": f"{POSTGRES.rpartition('/')[0]}/{name}", "REDIS_URL": REDIS}
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.mark.services
+def test_two_workers_share_one_configuration_and_count_every_request(
+    tmp_path: Path, upstream: Any, services: dict[str, str]
+) -> None:
+    data_dir = tmp_path / "data"
+    configure(data_dir, tmp_path, upstream.url, **services)
+    with Program(data_dir, "serve", "--no-open", "--workers", "2", **services) as program:
+        address = program.address()
+
+        def ask(_: int) -> str:
+            return httpx.post(
+                f"{address}/v1/chat/completions",
+                json={"model": "acme/large", "messages": HELLO},
+                headers={"authorization": f"Bearer {KEY}"},
+            ).headers["x-request-id"]
+
+        with ThreadPoolExecutor(8) as pool:
+            answered = set(pool.map(ask, range(100)))
+        gone = run(data_dir, "apply", str(without_keys(tmp_path)), "--prune", CI_KEY=KEY, ACME_KEY="x", **services)
+        assert gone.returncode == 0, gone.stderr
+        threading.Event().wait(2.0)  # the promise: revoked everywhere within two seconds
+        with ThreadPoolExecutor(8) as pool:
+            seen = pool.map(lambda _: httpx.get(f"{address}/v1/models", headers={"x-api-key": KEY}), range(20))
+        assert {reply.status_code for reply in seen} == {401}
+        assert program.stop() == 0
+    with psycopg.connect(services["DATABASE_URL"]) as database:
+        stored = [row[0] for row in database.execute("SELECT request_id FROM analytics_usagerecord")]
+    assert len(stored) == 100
+    assert set(stored) == answered
+
+
+def without_keys(folder: Path) -> Path:
+    file = folder / "no-keys.yaml"
+    file.write_text("version: 1\napi_keys: []\n")
+    return file
