@@ -54,7 +54,7 @@ class Outbox:
         self._journal = Journal(journal_dir, segment_bytes=segment_bytes)
         self._queue: deque[Outcome] = deque()
         self._held_in = self._held_out = 0  # bytes of text: one thread counts up, the other down
-        self._written = self._stored = 0
+        self._accepted = self._stored = 0
         self._wake_scribe, self._wake_clerk = threading.Event(), threading.Event()
         self._closing, self._scribe_done = threading.Event(), threading.Event()
         self._threads: list[threading.Thread] = []
@@ -66,11 +66,12 @@ class Outbox:
     @property
     def depth(self) -> int:
         """Outcomes that are not in the database yet."""
-        return len(self._queue) + max(0, self._written + self.overflowed - self._stored)
+        return max(0, self._accepted - self._stored - self.lost)
 
     def put(self, outcome: Outcome) -> None:
         """Take an outcome: O(1), no I/O, never raises. Only when full (or closed) it goes to the journal at once."""
         queue = self._queue
+        self._accepted += 1
         if len(queue) >= self._capacity:
             return self._overflow(outcome)
         if outcome.pending is not None:
@@ -165,7 +166,6 @@ class Outbox:
             self._complain("The journal of usage records cannot be written", wrong)
             self._keep_without_journal(batch)
         else:
-            self._written += len(batch)
             self._wake_clerk.set()
         self._tell(batch)
 
@@ -177,6 +177,7 @@ class Outbox:
             self._queue.extendleft(reversed(batch[:room]))
             self._lose(len(batch[room:]), wrong)
             raise
+        self._stored += len(batch)
 
     # -- the clerk: journal → database -------------------------------------------------------------------------------
 
