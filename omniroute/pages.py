@@ -117,11 +117,15 @@ def endpoint(request: HttpRequest) -> HttpResponse:
     example = models[0] if models else "openai/gpt-5-mini"
     context = {
         "base": base,
-        "snippets": [(kind, text.replace("%BASE%", base).replace("%MODEL%", example)) for kind, text in SNIPPETS],
+        "snippets": [(kind, _filled(text, base, example)) for kind, text in SNIPPETS],
         "models": models,
         "has_key": bool(patterns),
     }
     return render(request, "omniroute/endpoint.html", context)
+
+
+def _filled(text: str, base: str, model: str) -> str:
+    return text.replace("%BASE%", base).replace("%ROOT%", base.removesuffix("/v1")).replace("%MODEL%", model)
 
 
 def _person(request: HttpRequest) -> User:
@@ -165,6 +169,52 @@ const reply = await client.chat.completions.create({
   messages: [{ role: "user", content: "Hello" }],
 });
 console.log(reply.choices[0].message.content);""",
+    ),
+    (
+        "Python (anthropic)",
+        """import os
+from anthropic import Anthropic
+
+client = Anthropic(base_url="%ROOT%", auth_token=os.environ["OMNIROUTE_KEY"])
+reply = client.messages.create(
+    model="%MODEL%",
+    max_tokens=1024,
+    messages=[{"role": "user", "content": "Hello"}],
+)
+print(reply.content[0].text)""",
+    ),
+    (
+        "Python (google-genai)",
+        """import os
+from google import genai
+
+client = genai.Client(api_key=os.environ["OMNIROUTE_KEY"], http_options={"base_url": "%ROOT%"})
+print(client.models.generate_content(model="%MODEL%", contents="Hello").text)""",
+    ),
+    (
+        "Claude Code",
+        """export ANTHROPIC_BASE_URL=%ROOT%
+export ANTHROPIC_AUTH_TOKEN="$OMNIROUTE_KEY"
+export ANTHROPIC_MODEL=%MODEL%
+claude""",
+    ),
+    (
+        "Codex CLI (~/.codex/config.toml)",
+        """model = "%MODEL%"
+model_provider = "omniroute"
+
+[model_providers.omniroute]
+name = "OmniRoute"
+base_url = "%BASE%"
+wire_api = "responses"
+env_key = "OMNIROUTE_KEY\"""",
+    ),
+    (
+        "Gemini CLI",
+        """export GOOGLE_GEMINI_BASE_URL=%ROOT%
+export GEMINI_API_KEY="$OMNIROUTE_KEY"
+export GEMINI_MODEL=%MODEL%
+gemini""",
     ),
     (
         gettext_lazy("Programs that read environment variables"),

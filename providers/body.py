@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 
 from providers.entry import RequestRules
-from providers.wire.openai_chat import NUMBER, WHOLE, ChatRequest, kind_of
+from providers.wire.openai_chat.passing import NUMBER, WHOLE, ChatRequest, kind_of
 
 USAGE_OPTION = msgspec.Raw(b'{"include_usage":true}')
 
@@ -18,27 +21,36 @@ def dump(request: ChatRequest, model: str, rules: RequestRules, *, stream_usage:
     Values are passed on as the client wrote them; only ``model``, what the provider's rules name and, on streams,
     ``stream_options.include_usage`` differ. ``stream_usage``: the upstream knows that option.
     """
-    fields = dict(request.fields)
-    fields["model"] = msgspec.Raw(encode(model))
-    dropped = [name for name in fields if name in rules.drop]
-    for name in dropped:
-        del fields[name]
-    for old, new in rules.rename.items():
-        if old in fields:
-            fields.setdefault(new, fields.pop(old))
-    for name, value in rules.default.items():
-        fields.setdefault(name, msgspec.Raw(encode(value)))
-    for name, (low, high) in rules.clamp.items():
-        if name in fields:
-            fields[name] = _clamp(fields[name], low, high)
+    fields, dropped = apply(with_model(request.fields, model), rules)
     if request.stream and stream_usage:
         _ask_for_usage(fields)
     else:
         fields.pop("stream_options", None)
-    return encode(fields), tuple(dropped)
+    return encode(fields), dropped
 
 
-def _clamp(raw: msgspec.Raw, low: float, high: float) -> msgspec.Raw:
+def with_model(fields: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """A copy of a request's top level with the upstream's name of the model."""
+    return {**fields, "model": msgspec.Raw(encode(model))}
+
+
+def apply(fields: Mapping[str, Any], rules: RequestRules) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """A request's top level (raw bytes or values) under a provider's rules, and the names of what was dropped."""
+    kept = {name: value for name, value in fields.items() if name not in rules.drop}
+    for old, new in rules.rename.items():
+        if old in kept:
+            kept.setdefault(new, kept.pop(old))
+    for name, value in rules.default.items():
+        kept.setdefault(name, value)
+    for name, (low, high) in rules.clamp.items():
+        if name in kept:
+            kept[name] = _clamp(kept[name], low, high)
+    return kept, tuple(name for name in fields if name in rules.drop)
+
+
+def _clamp(raw: Any, low: float, high: float) -> Any:
+    if not isinstance(raw, msgspec.Raw):
+        return min(max(raw, low), high) if isinstance(raw, (int, float)) and not isinstance(raw, bool) else raw
     if kind_of(raw) not in (NUMBER, WHOLE):
         return raw
     value = float(bytes(raw))  # infinite when it is too large for a float

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
 from django.db import transaction
 
 from providers.entry import (
@@ -32,6 +33,7 @@ from providers.entry import (
 )
 from providers.models import Provider
 from providers.wire.errors import Kind
+from providers.wire.traits import Traits
 
 FOLDER = Path(__file__).with_name("catalog")
 SLUG = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -82,6 +84,19 @@ def sync() -> int:
     known = set(Provider.objects.values_list("id", flat=True))
     made = [Provider.objects.get_or_create(id=id, defaults={"custom": False})[1] for id in entries() if id not in known]
     return sum(made)
+
+
+def trait_fault(name: str, value: Any) -> str | None:
+    """What is wrong with a trait, None when nothing is."""
+    try:
+        msgspec.convert({name: value}, _Trait)
+    except msgspec.ValidationError as wrong:
+        return str(wrong)
+    return None
+
+
+class _Trait(Traits, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Traits that refuse what they do not know."""
 
 
 class _Table:
@@ -169,7 +184,9 @@ class _Table:
             allow_private_network=self.take("allow_private_network", bool, False),
             stream_usage=self.take("stream_usage", bool, True),
             models_public=self.take("models_public", bool, False),
-            request=self.rules(PARAMETERS[format]),
+            traits=self.traits(),
+            model_traits=self.model_traits(),
+            request=self.rules(PARAMETERS.get(format, frozenset())),
             failures=self.failures(),
             key_prefix=self.take("key_prefix", str, ""),
             website=self.take("website", str, ""),
@@ -218,6 +235,18 @@ class _Table:
         )
         table.done()
         return rules
+
+    def traits(self) -> Mapping[str, Any]:
+        return self.table("traits", trait_fault)
+
+    def model_traits(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+        """``[[model_traits]]``: ``match`` is a pattern over model ids, the rest are traits; later ones win."""
+        found = []
+        for number, data in enumerate(self.take("model_traits", list, []), start=1):
+            table = _Table(f"{self.where}: model_traits {number}", data)
+            pattern, table.left = table.need("match"), {"traits": table.left}
+            found.append((pattern, table.traits()))
+        return tuple(found)
 
     def failures(self) -> Mapping[str, Kind]:
         kinds = self.table(

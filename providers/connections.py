@@ -62,7 +62,7 @@ def _secret_reason(connection: Connection, entry: Entry) -> str | None:
             "What is stored cannot be decrypted with this installation's keys; enter the API key and the proxy again."
         )
     if secret is None:
-        return _("An API key is needed.") if entry.auth == "bearer" else None
+        return _("An API key is needed.") if entry.needs_secret else None
     if connection.origin != entry.origin:
         return _("The provider's address changed since the API key was entered; enter it again.")
     return None

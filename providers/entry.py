@@ -9,23 +9,53 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from providers.wire.errors import Kind
 
 TIERS = ("subscription", "api_key", "cheap", "free")
-FORMATS = ("openai_chat",)
+FORMATS = ("openai_chat", "openai_responses", "anthropic", "gemini")
 TRANSPORTS = ("fast", "aiohttp")
-AUTH_SCHEMES = ("bearer", "none", "optional_bearer")
+# How a secret is sent: header and form. "optional_" before a name: works without a secret as well.
+AUTH_HEADERS: Mapping[str, tuple[str, str]] = {
+    "bearer": ("authorization", "Bearer {}"),
+    "x_api_key": ("x-api-key", "{}"),
+    "x_goog_api_key": ("x-goog-api-key", "{}"),
+}
+AUTH_SCHEMES = ("none", *AUTH_HEADERS, *(f"optional_{name}" for name in AUTH_HEADERS))
+# What an upstream of a format takes when nothing else is known.
+USUAL_AUTH: Mapping[str, str] = {"anthropic": "x_api_key", "gemini": "x_goog_api_key"}
 # Where each operation of a format lies under base_url, unless an entry's ``operations`` says otherwise.
 USUAL_PATHS: Mapping[str, Mapping[str, str]] = {
-    "openai_chat": {"chat": "/chat/completions", "completions": "/completions", "models": "/models"},
+    "openai_chat": {
+        "chat": "/chat/completions",
+        "completions": "/completions",
+        "models": "/models",
+        "embeddings": "/embeddings",
+        "images": "/images/generations",
+        "transcription": "/audio/transcriptions",
+        "speech": "/audio/speech",
+        "moderation": "/moderations",
+        "rerank": "/rerank",
+    },
+    "openai_responses": {"chat": "/responses", "models": "/models"},
+    "anthropic": {"chat": "/messages", "count": "/messages/count_tokens", "models": "/models"},
+    # Gemini names the model in the path; a stream is another path.
+    "gemini": {
+        "chat": "/models/{model}:generateContent",
+        "chat_stream": "/models/{model}:streamGenerateContent?alt=sse",
+        "count": "/models/{model}:countTokens",
+        "embeddings": "/models/{model}:batchEmbedContents",
+        "models": "/models",
+    },
 }
 # What ``operations`` may name. ``check``: a path whose GET tells whether a credential is good.
 OPERATIONS = frozenset(
     (
         "chat",
+        "chat_stream",
         "completions",
+        "count",
         "models",
         "check",
         "embeddings",
@@ -138,6 +168,9 @@ class Entry:
     allow_private_network: bool = False
     transport: str = "fast"
     stream_usage: bool = True  # takes stream_options.include_usage
+    # Fields of wire.traits.Traits that differ from the default: of all models, and by pattern over model ids.
+    traits: Mapping[str, object] = field(default_factory=dict)
+    model_traits: tuple[tuple[str, Mapping[str, object]], ...] = ()
     models_public: bool = False  # lists its models to anybody, so a listing says nothing about a credential
     request: RequestRules = RequestRules()
     failures: Mapping[str, Kind] = field(default_factory=dict)  # status or code, as text → kind
@@ -159,6 +192,30 @@ class Entry:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         return f"{parts.scheme}://{parts.hostname}:{port}"
 
+    @property
+    def takes_secret(self) -> bool:
+        return self.auth != "none"
+
+    @property
+    def needs_secret(self) -> bool:
+        return self.takes_secret and not self.auth.startswith("optional_")
+
+    def credential(self, secret: str) -> tuple[str, str]:
+        """The header that carries a secret. KeyError when the provider takes none."""
+        header, form = AUTH_HEADERS[self.auth.removeprefix("optional_")]
+        return header, form.format(secret)
+
     def path(self, operation: str) -> str:
         """The path of an operation under ``base_url``. KeyError when the format has no such operation."""
         return self.operations.get(operation) or USUAL_PATHS[self.format][operation]
+
+    def target(self, operation: str, model: str, *, stream: bool = False) -> str:
+        """Path and query of a request under ``base_url``; some formats name the model there, or the stream."""
+        if stream and (streamed := self.operations.get(f"{operation}_stream") or self._usual(f"{operation}_stream")):
+            path = streamed
+        else:
+            path = self.path(operation)
+        return path.replace("{model}", quote(model, safe="/")) if "{model}" in path else path
+
+    def _usual(self, operation: str) -> str | None:
+        return USUAL_PATHS[self.format].get(operation)

@@ -80,6 +80,18 @@ BY_CODE: Mapping[str, Kind] = {
     "content_policy_violation": Kind.CONTENT_FILTER,
     "rate_limit_exceeded": Kind.RATE_LIMITED,
     "overloaded_error": Kind.OVERLOADED,
+    "rate_limit_error": Kind.RATE_LIMITED,
+    "authentication_error": Kind.AUTH,
+    "permission_error": Kind.PERMISSION,
+    "billing_error": Kind.QUOTA,
+    "not_found_error": Kind.MODEL,
+    "timeout_error": Kind.TIMEOUT,
+    "API_KEY_INVALID": Kind.AUTH,
+    "UNAUTHENTICATED": Kind.AUTH,
+    "PERMISSION_DENIED": Kind.PERMISSION,
+    "RESOURCE_EXHAUSTED": Kind.RATE_LIMITED,
+    "UNAVAILABLE": Kind.OVERLOADED,
+    "DEADLINE_EXCEEDED": Kind.TIMEOUT,
 }
 
 # Words that tell more than a 400 does. Only failures that blame the model or the account move on to the next one; a

@@ -34,7 +34,7 @@ class ConnectionForm(forms.ModelForm):
     def __init__(self, *args: Any, entry: Entry, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.entry = entry
-        if entry.auth != "none":
+        if entry.takes_secret:
             self.fields["secret"] = WriteOnlyField(
                 label=_("API key"), required=self._needs_secret, help_text=self._secret_help
             )
@@ -50,13 +50,13 @@ class ConnectionForm(forms.ModelForm):
 
     @property
     def _needs_secret(self) -> bool:
-        return self.entry.auth == "bearer" and not self.instance.secret
+        return self.entry.needs_secret and not self.instance.secret
 
     @property
     def _secret_help(self) -> Any:
         if self.instance.secret:
             return _("A key is stored. Leave this empty to keep it.")
-        if self.entry.auth == "optional_bearer":
+        if self.entry.takes_secret and not self.entry.needs_secret:
             return _("Only if this server asks for one. Stored encrypted, never shown again.")
         return _("Stored encrypted, never shown again.")
 

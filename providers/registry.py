@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from providers import catalogue
 from providers.addresses import AddressRefused, check_url
-from providers.entry import FORMATS, TIERS, Entry, Model, Price
+from providers.entry import FORMATS, TIERS, USUAL_AUTH, Entry, Model, Price
 from providers.models import Provider, ProviderModel
 
 log = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ def _custom(row: Provider) -> Entry:
         alias=row.id,
         format=row.format,
         base_url=row.base_url,
-        auth="optional_bearer",
+        auth=f"optional_{USUAL_AUTH.get(row.format, 'bearer')}",
         custom=True,
     )
 

@@ -12,9 +12,10 @@ from providers.failures import classify, retry_after
 from providers.transport.base import Outbound, Phase, Reply, Route, Timeouts, TransportError
 from providers.transport.pools import Transports
 from providers.wire.errors import Kind, UpstreamFailure
-from providers.wire.openai_chat import error_from
+from providers.wire.formats import FORMATS
 from providers.words import clean_words
 
+Headers = tuple[tuple[bytes, bytes], ...]
 MAX_ERROR_BODY = 64 * 1024  # bytes of an error reply that are read
 MAX_REPLY = 256 * 1024 * 1024  # bytes of a reply that comes at once
 LONGEST_MARK = 100  # characters of a code, type or param
@@ -72,8 +73,9 @@ def link(
     )
     own = {name.lower(): value for name, value in entry.headers.items()}
     headers = {"user-agent": user_agent, "content-type": "application/json", **own}
-    if secret and entry.auth != "none":
-        headers["authorization"] = f"Bearer {secret}"
+    if secret and entry.takes_secret:
+        header, value = entry.credential(secret)
+        headers[header] = value
     return Link(
         connection_id=connection_id,
         name=name,
@@ -92,14 +94,26 @@ class Upstream:
     def __init__(self, transports: Transports | None = None) -> None:
         self._transports = transports or Transports()
 
-    async def open(self, attempt: Attempt, operation: str, body: bytes, *, stream: bool, timeouts: Timeouts) -> Reply:
-        """The reply's head, status below 400. The caller closes it. Raises UpstreamFailure, classified."""
+    async def open(
+        self,
+        attempt: Attempt,
+        operation: str,
+        body: bytes,
+        *,
+        stream: bool,
+        timeouts: Timeouts,
+        headers: Headers = (),
+    ) -> Reply:
+        """The reply's head, status below 400. The caller closes it. Raises UpstreamFailure, classified.
+
+        ``headers`` stand before the connection's own of the same name.
+        """
         here = attempt.link
         accept = (b"accept", b"text/event-stream" if stream else b"application/json")
         outbound = Outbound(
             "POST",
-            here.base_path + attempt.entry.path(operation),
-            (*here.headers, accept),
+            here.base_path + attempt.entry.target(operation, attempt.model, stream=stream),
+            _over((*here.headers, accept), headers),
             body,
             here.route,
             timeouts,
@@ -123,6 +137,15 @@ class Upstream:
         await self._transports.aclose()
 
 
+def _over(
+    own: tuple[tuple[bytes, bytes], ...], first: tuple[tuple[bytes, bytes], ...]
+) -> tuple[tuple[bytes, bytes], ...]:
+    if not first:
+        return own
+    names = {name for name, _ in first}
+    return (*(row for row in own if row[0] not in names), *first)
+
+
 async def refused(attempt: Attempt, reply: Reply) -> UpstreamFailure:
     """The failure that a reply of status 300 and above tells of."""
     try:
@@ -135,10 +158,11 @@ async def refused(attempt: Attempt, reply: Reply) -> UpstreamFailure:
             f"The provider answered {reply.status}, a redirect, which is not followed.",
             status=reply.status,
         )
-    failure = error_from(raw, reply.status) or UpstreamFailure(
+    failure = FORMATS[attempt.entry.format].error_from(raw, reply.status) or UpstreamFailure(
         Kind.SERVER, f"The provider answered {reply.status} without saying why.", status=reply.status
     )
-    failure.retry_after = retry_after(reply.headers, time.time())
+    told = retry_after(reply.headers, time.time())
+    failure.retry_after = failure.retry_after if told is None else told  # Google says it in the body
     return cleaned(attempt, classify(failure, attempt.entry.failures))
 
 

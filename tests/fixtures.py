@@ -62,6 +62,7 @@ def make_provider(db: None) -> Any:
         name: str,
         url: str,
         *,
+        format: str = "openai_chat",
         models: tuple[str, ...] = ("large",),
         keys: tuple[str, ...] = ("upstream-secret",),
         input_price: str | None = None,
@@ -69,7 +70,7 @@ def make_provider(db: None) -> Any:
         **fields: Any,
     ) -> Provider:
         row = Provider.objects.create(
-            id=name, name=name.title(), format="openai_chat", base_url=url, allow_private_network=True, **fields
+            id=name, name=name.title(), format=format, base_url=url, allow_private_network=True, **fields
         )
         for model in models:
             ProviderModel.objects.create(

@@ -346,9 +346,10 @@ def changed(**fields: object) -> dict[str, object]:
     return {**CHAT, **fields}
 
 
+CALL = {"id": "c1", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}}
 TOOL_TURN = [
     {"role": "user", "content": "Weather?"},
-    {"role": "assistant", "content": None, "tool_calls": [{"id": "c1", "type": "function", "function": {}}]},
+    {"role": "assistant", "content": None, "tool_calls": [CALL]},
 ]
 
 
@@ -361,14 +362,14 @@ TOOL_TURN = [
         ({"model": "m"}, "messages"),
         (changed(model=None), "model"),
         (changed(messages=[]), "messages"),
-        (changed(messages=[{"role": "king", "content": "x"}]), "messages.[0].role"),
-        (changed(messages=[{"role": "user", "content": None}]), "messages.[0].content"),
-        (changed(messages=[{"role": "user", "content": [{"type": "video"}]}]), "messages.[0].content"),
+        (changed(messages=[{"role": "king", "content": "x"}]), "messages[0].role"),
+        (changed(messages=[{"role": "user", "content": None}]), "messages[0].content"),
+        (changed(messages=[{"role": "user", "content": [{"type": "video"}]}]), "messages[0].content[0].type"),
         (changed(messages=TOOL_TURN), "messages"),
-        (changed(messages=[*TOOL_TURN, *HELLO]), "messages.[2].role"),
+        (changed(messages=[*TOOL_TURN, *HELLO]), "messages[2].role"),
         (
             changed(messages=[{"role": "tool", "tool_call_id": "c9", "content": "x"}]),
-            "messages.[0].tool_call_id",
+            "messages[0].tool_call_id",
         ),
         (changed(stream="yes"), "stream"),
         (changed(stream_options={"include_usage": True}), "stream_options"),
@@ -377,7 +378,7 @@ TOOL_TURN = [
         (changed(max_tokens=True), "max_tokens"),
         (changed(temperature=2.5), "temperature"),
         (changed(stop=["a"] * 5), "stop"),
-        (changed(tools=[{"type": "function"}]), "tools"),
+        (changed(tools=[{"type": "function"}]), "tools[0].function"),
         (changed(reasoning_effort="huge"), "reasoning_effort"),
         (changed(top_k=5), "top_k"),
     ],
@@ -485,6 +486,22 @@ async def test_shell_answers_by_model_name() -> None:
         with pytest.raises(openai.RateLimitError):
             await ask("fail-429")
         assert "fail-500" in [model.id async for model in client.models.list()]
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def test_shell_serves_every_format_at_once() -> None:
+    options = (sys.executable, "-m", "tests.simulator", "--port", "0", "--format", "all")
+    process = await asyncio.create_subprocess_exec(*options, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        url = (await asyncio.wait_for(process.stdout.readline(), 20)).decode().split()[0]
+        client = openai.AsyncOpenAI(base_url=url + "/v1", api_key="sk-a", max_retries=0, timeout=5)
+        assert (await client.chat.completions.create(**CHAT)).choices[0].message.content == "You said: Hello there"
+        assert (await client.responses.create(model="echo", input="Hello")).output_text == "You said: Hello"
+        refusing = await client.responses.create(model="refusal", input="Hello")
+        assert refusing.output[0].content[0].type == "refusal"
     finally:
         process.terminate()
         await process.wait()

@@ -14,19 +14,11 @@ from providers.catalogue import operation_fault
 from providers.connections import BadConnection, check_proxy
 from providers.entry import CAPABILITIES, FORMATS, OPERATIONS, TIERS, TRANSPORTS
 
-CONTRACT_FORMATS = ("openai_chat", "openai_responses", "anthropic", "gemini")
 STRATEGIES = ("priority", "fill-first", "round-robin", "p2c", "random", "least-used", "cost-optimized", "weighted")
 BIGGEST = 2_147_483_647
 COMBO_NAME = re.compile(r"[A-Za-z0-9_/.-]+")
 SPACELESS = re.compile(r"\S+")
 TARGET = re.compile(r"[^\s*?]+")
-
-
-def _format(node: Node, path: str) -> str:
-    if node.value in CONTRACT_FORMATS and node.value not in FORMATS:
-        raise wrong(node, path, f"this release speaks {', '.join(FORMATS)} only, not yet {node.value}")
-    return str(readers.choice(*FORMATS)(node, path))
-
 
 MODEL = Fields(
     {
@@ -87,7 +79,7 @@ PROVIDER = Fields(
         "id": readers.slug(60),
         "name": text(100),
         "alias": readers.slug(60),
-        "format": _format,
+        "format": readers.choice(*FORMATS),
         "base_url": text(500),
         "allow_private_network": readers.flag,
         "tier": readers.choice(*TIERS),

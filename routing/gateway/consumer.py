@@ -13,19 +13,20 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, MutableMapping
 from typing import Any
 
-import msgspec
-
 from providers.upstream import Upstream
 from providers.wire.errors import Refusal
+from providers.wire.formats import FORMATS
 from routing.board import Board
 from routing.gateway import callers, endpoints
-from routing.gateway.endpoints import Endpoint
+from routing.gateway.asking import Memory
+from routing.gateway.endpoints import Call, Endpoint
 from routing.gateway.exchange import Exchange, Limits, monotonic
 from routing.gateway.intake import ClientGone, Receive, check_length, read_body
+from routing.gateway.listing import listed
 from routing.gateway.outcome import Outcome
 from routing.gateway.record import Record
+from routing.gateway.stored import STORED, answer_stored
 from routing.gateway.writer import Send, Writer
-from routing.resolve import offered
 from routing.snapshot import Caller, Snapshot
 
 Scope = Mapping[str, Any]
@@ -51,6 +52,7 @@ class Gateway:
         self._sink, self._complain, self._reject = sink, complain, reject
         self._limits = limits or Limits()
         self.board = board or Board()
+        self.memory = Memory()
         self.snapshot: Snapshot | None = None
         self.in_flight = 0
         self._upstream: Upstream | None = None
@@ -73,17 +75,23 @@ class Gateway:
         """One HTTP request."""
         began = monotonic()
         request_id = os.urandom(16).hex()
-        writer = Writer(send, request_id)
+        method, path, query, headers = scope["method"], scope["path"], scope["query_string"], scope["headers"]
+        writer = Writer(send, request_id, FORMATS[endpoints.format_of(path, headers)])
         self.in_flight += 1
         try:
             snapshot = self._snapshot()
-            endpoint, name = endpoints.find(scope["method"], scope["path"])
-            caller = callers.identify(snapshot, scope["headers"], scope["query_string"], time.time())
-            if endpoint is endpoints.MODELS:
-                await self._models(writer, snapshot, caller, name)
+            call = endpoints.find(method, path, query, headers)
+            caller = callers.identify(snapshot, headers, query, time.time())
+            if call.endpoint.operation == "models":
+                await writer.whole(200, listed(snapshot, caller, call.endpoint.format, call.name))
                 return
-            check_length(scope["headers"], self._limits.max_body)
-            await self._serve(scope, receive, writer, _record(scope, request_id, began, caller, endpoint), snapshot)
+            if call.endpoint.operation in STORED:
+                await answer_stored(writer, self.memory.conversations, caller, call)
+                return
+            check_length(headers, self._limits.max_body)
+            writer = Writer(send, request_id, FORMATS[call.endpoint.format], array=call.array)
+            record = _record(scope, request_id, began, caller, call.endpoint)
+            await self._serve(scope, receive, writer, record, snapshot, call)
         except Refusal as refusal:
             self._reject(refusal.code or refusal.type)
             await writer.refuse(refusal)
@@ -95,9 +103,21 @@ class Gateway:
             raise Refusal(503, "The gateway is starting.", type="server_error", code="starting", retry_after=1)
         return self.snapshot
 
-    async def _serve(self, scope: Scope, receive: Receive, writer: Writer, record: Record, snapshot: Snapshot) -> None:
+    async def _serve(
+        self, scope: Scope, receive: Receive, writer: Writer, record: Record, snapshot: Snapshot, call: Call
+    ) -> None:
         """Run the exchange and tell its outcome exactly once, on every way out."""
-        exchange = Exchange(snapshot, self.board, self._upstream_here(), self._limits, writer, record)
+        exchange = Exchange(
+            snapshot=snapshot,
+            board=self.board,
+            upstream=self._upstream_here(),
+            memory=self.memory,
+            limits=self._limits,
+            writer=writer,
+            record=record,
+            call=call,
+            headers=scope["headers"],
+        )
         result, status = "failed", 0
         try:
             await self._watched(exchange, receive)
@@ -106,7 +126,7 @@ class Gateway:
             result = "failed" if exchange.tries and exchange.tries.made else "refused"
             record.error_kind, record.error_message = refusal.code or refusal.type, refusal.message
             status = refusal.status
-            await writer.refuse(refusal)
+            await writer.refuse(refusal, exchange.last_words(refusal) if exchange.last_words else None)
         except ClientGone:
             result, status = "client_gone", 499
         except asyncio.CancelledError:
@@ -134,16 +154,6 @@ class Gateway:
             raise
         finally:
             guard.dismiss()
-
-    async def _models(self, writer: Writer, snapshot: Snapshot, caller: Caller, name: str) -> None:
-        rows = [
-            {"id": model, "object": "model", "created": int(snapshot.built_at), "owned_by": owner}
-            for model, owner in offered(snapshot, caller)
-            if not name or model == name
-        ]
-        if name and not rows:
-            raise Refusal(404, f"The model '{name[:260]}' does not exist.", code="model_not_found", param="model")
-        await writer.whole(200, msgspec.json.encode(rows[0] if name else {"object": "list", "data": rows}))
 
     def _here(self) -> asyncio.AbstractEventLoop:
         """The loop we live in; asking asyncio for it costs a system call on Python 3.11."""

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from providers.body import dump
 from providers.failures import classify
 from providers.transport.base import Timeouts, TransportError
 from providers.upstream import MAX_REPLY, Attempt, Upstream, cleaned, transport_failure
-from providers.wire.errors import UpstreamFailure
-from providers.wire.openai_chat import ChatRequest, WholeReply, parse
+from providers.wire.errors import Refusal, UpstreamFailure
 from routing.board import Board
 from routing.gateway.answers import refusal_for
+from routing.gateway.asking import Asking, Memory
 from routing.gateway.attempts import Tries
+from routing.gateway.counting import count
+from routing.gateway.endpoints import Call, Headers
+from routing.gateway.lanes import Answer, Lane, Prepared
 from routing.gateway.record import Record
 from routing.gateway.relay import KeepAlive, Opened, open_stream
+from routing.gateway.services import OPERATIONS, answer
 from routing.gateway.writer import JSON_TYPE, Header, Writer
 from routing.plan import plan
 from routing.resolve import resolve
@@ -45,41 +49,67 @@ class Exchange:
     snapshot: Snapshot
     board: Board
     upstream: Upstream
+    memory: Memory
     limits: Limits
     writer: Writer
     record: Record
+    call: Call
+    headers: Headers = ()
     tries: Tries | None = None
     finished: bool = False
+    last_words: Callable[[Refusal], bytes | None] | None = None  # of a stream that has begun
 
     async def answer(self, body: bytes) -> None:
         """Answer the request. Raises Refusal for what is to be told to the client."""
-        request = parse(body, self.record.operation)
-        self.record.requested_model, self.record.stream = request.model, request.stream
-        node = resolve(self.snapshot, request.model, self.record.caller)
+        operation = self.call.endpoint.operation
+        if operation in OPERATIONS:
+            await answer(self, operation, self.headers, body, name=self.call.name)
+            return
+        asking = Asking(self, body)
+        self.record.requested_model, self.record.stream = asking.model, asking.stream
+        self.begin(asking.model)
+        if operation == "count":
+            await count(self, asking)
+        else:
+            await (self._stream(asking) if asking.stream else self._whole(asking))
+
+    def begin(self, model: str) -> Tries:
+        """What the name stands for, as attempts. Raises Refusal."""
+        node = resolve(self.snapshot, model, self.record.caller)
         self.tries = Tries(plan(node, self.board), self.board, self.snapshot.switches, monotonic)
         self.record.notes = self.tries.notes
-        await (self._stream(request, self.tries) if request.stream else self._whole(request, self.tries))
+        return self.tries
 
-    async def _whole(self, request: ChatRequest, tries: Tries) -> None:
-        for attempt in tries:
-            body, dropped = self._prepare(request, attempt)
+    async def _whole(self, asking: Asking) -> None:
+        assert self.tries is not None
+        for attempt in self.tries:
+            lane = asking.lane(attempt)
             try:
-                reply = await self._fetch(attempt, request.operation, body)
+                prepared = self.prepare(lane, attempt)
+                answer = await self._fetch(attempt, lane, prepared)
             except UpstreamFailure as failure:
-                tries.failed(failure)
+                self.tries.failed(failure)
                 continue
             self.record.first_byte_at = monotonic()
-            tries.answered()
-            self.record.settle(reply.usage, body, reply.body)
-            await self.writer.whole(200, reply.body, (JSON_TYPE, *self._headers(attempt, tries, dropped, whole=True)))
+            self.tries.answered()
+            self.record.settle(answer.usage, prepared.body, answer.sample)
+            headers = self.reply_headers(attempt, prepared.dropped, whole=True)
+            await self.writer.whole(200, answer.body, (JSON_TYPE, *headers))
             self.finished = True
             return
-        raise tries.refusal()
+        raise self.tries.refusal()
 
-    async def _fetch(self, attempt: Attempt, operation: str, body: bytes) -> WholeReply:
-        reply = await self.upstream.open(attempt, operation, body, stream=False, timeouts=self.limits.whole)
+    async def _fetch(self, attempt: Attempt, lane: Lane, prepared: Prepared) -> Answer:
+        reply = await self.upstream.open(
+            attempt,
+            self.record.operation,
+            prepared.body,
+            stream=False,
+            timeouts=self.limits.whole,
+            headers=prepared.headers,
+        )
         try:
-            return WholeReply(await reply.read(MAX_REPLY))
+            return lane.whole(await reply.read(MAX_REPLY))
         except TransportError as wrong:
             raise transport_failure(wrong) from None
         except UpstreamFailure as failure:
@@ -87,63 +117,59 @@ class Exchange:
         finally:
             await reply.aclose()
 
-    async def _stream(self, request: ChatRequest, tries: Tries) -> None:
+    async def _stream(self, asking: Asking) -> None:
+        assert self.tries is not None
         alive = KeepAlive(self.writer, self.limits.keep_alive_seconds)
         try:
-            for attempt in tries:
-                body, dropped = self._prepare(request, attempt)
+            for attempt in self.tries:
+                lane = asking.lane(attempt)
                 try:
-                    opened = await open_stream(
-                        self.upstream,
-                        attempt,
-                        request.operation,
-                        body,
-                        self.limits.stream,
-                        pass_usage=request.include_usage,
-                    )
+                    prepared = self.prepare(lane, attempt)
+                    operation, reader = self.record.operation, lane.stream()
+                    opened = await open_stream(self.upstream, attempt, operation, prepared, self.limits.stream, reader)
                 except UpstreamFailure as failure:
-                    tries.failed(failure)
+                    self.tries.failed(failure)
                     continue
-                await self._relay(opened, attempt, tries, alive, body, self._headers(attempt, tries, dropped))
+                await self._relay(opened, attempt, alive, prepared)
                 return
-            raise tries.refusal()
+            raise self.tries.refusal()
         finally:
             alive.stop()
 
-    async def _relay(
-        self, opened: Opened, attempt: Attempt, tries: Tries, alive: KeepAlive, body: bytes, headers: tuple[Header, ...]
-    ) -> None:
+    async def _relay(self, opened: Opened, attempt: Attempt, alive: KeepAlive, prepared: Prepared) -> None:
+        assert self.tries is not None
+        self.last_words = opened.reader.fail
         try:
             self.record.first_byte_at = monotonic()
             alive.touch()
-            await self.writer.begin_stream(headers)
+            await self.writer.begin_stream(self.reply_headers(attempt, prepared.dropped))
             if opened.held:
                 await self.writer.piece(opened.held)
             failure = await opened.relay(self.writer, alive)
             if failure is not None:
                 failure = cleaned(attempt, classify(failure, attempt.entry.failures))
-                tries.failed(failure)
+                self.tries.failed(failure)
                 raise refusal_for(failure, 1)
-            tries.answered()
+            self.tries.answered()
             await self.writer.end_stream()
             self.finished = True
             await opened.drain()
         finally:
-            self.record.settle(opened.reader.usage, body, opened.reader.sample())
+            self.record.settle(opened.reader.usage, prepared.body, opened.reader.sample())
             await opened.reply.aclose()
 
-    def _prepare(self, request: ChatRequest, attempt: Attempt) -> tuple[bytes, tuple[str, ...]]:
+    def prepare(self, lane: Lane, attempt: Attempt) -> Prepared:
+        """The body for an attempt; the record knows from now on whom it went to."""
         self.record.attempt = attempt
         self.record.price = self.snapshot.providers[attempt.entry.id].prices.get(attempt.model)
-        return dump(request, attempt.model, attempt.entry.request, stream_usage=attempt.entry.stream_usage)
+        return lane.prepare(attempt)
 
-    def _headers(
-        self, attempt: Attempt, tries: Tries, dropped: tuple[str, ...], *, whole: bool = False
-    ) -> tuple[Header, ...]:
+    def reply_headers(self, attempt: Attempt, dropped: tuple[str, ...], *, whole: bool = False) -> tuple[Header, ...]:
+        """Who answered, and what could not be carried to them."""
         headers = [
             (b"x-omniroute-provider", attempt.entry.id.encode()),
             (b"x-omniroute-model", attempt.model.encode("ascii", "replace")),
-            (b"x-omniroute-attempts", str(max(tries.made, 1)).encode()),
+            (b"x-omniroute-attempts", str(max(self.tries.made, 1) if self.tries else 1).encode()),
             (b"x-omniroute-cache", b"bypass"),
         ]
         if dropped:

@@ -9,7 +9,7 @@ from providers.failures import classify
 from providers.transport.base import Reply, Timeouts, TransportError
 from providers.upstream import Attempt, Upstream, cleaned, transport_failure
 from providers.wire.errors import UpstreamFailure
-from providers.wire.openai_chat import StreamReader
+from routing.gateway.lanes import Prepared, Stream
 from routing.gateway.writer import Writer
 
 MOST_HELD = 1024 * 1024  # bytes held back before the first visible event
@@ -21,7 +21,7 @@ class Opened:
 
     __slots__ = ("_chunks", "held", "reader", "reply")
 
-    def __init__(self, reply: Reply, chunks: AsyncIterator[bytes], reader: StreamReader, held: bytes) -> None:
+    def __init__(self, reply: Reply, chunks: AsyncIterator[bytes], reader: Stream, held: bytes) -> None:
         self.reply, self._chunks, self.reader, self.held = reply, chunks, reader, held
 
     async def relay(self, writer: Writer, alive: KeepAlive) -> UpstreamFailure | None:
@@ -54,11 +54,12 @@ class Opened:
 
 
 async def open_stream(
-    upstream: Upstream, attempt: Attempt, operation: str, body: bytes, timeouts: Timeouts, *, pass_usage: bool
+    upstream: Upstream, attempt: Attempt, operation: str, prepared: Prepared, timeouts: Timeouts, reader: Stream
 ) -> Opened:
     """Send an attempt and read until something can be seen. Raises UpstreamFailure; then nothing is left open."""
-    reply = await upstream.open(attempt, operation, body, stream=True, timeouts=timeouts)
-    reader = StreamReader(pass_usage=pass_usage)
+    reply = await upstream.open(
+        attempt, operation, prepared.body, stream=True, timeouts=timeouts, headers=prepared.headers
+    )
     try:
         chunks = reply.chunks()
         held = bytearray()

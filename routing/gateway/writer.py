@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from providers.wire.errors import Refusal
-from providers.wire.openai_chat import KEEP_ALIVE, error_body, error_event
+from providers.wire.formats import Format
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Header = tuple[bytes, bytes]
@@ -17,17 +17,23 @@ STREAM_HEADERS: tuple[Header, ...] = (
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 )
+ARRAY_HEADERS: tuple[Header, ...] = (JSON_TYPE, *STREAM_HEADERS[1:])
 
 
 class Writer:
-    """Answers one client. ``status`` is what was sent, 0 before."""
+    """Answers one client in its format. ``status`` is what was sent, 0 before."""
 
-    __slots__ = ("_ended", "_request_id", "_send", "status")
+    __slots__ = ("_array", "_ended", "_format", "_id", "_opaque", "_request_id", "_send", "status")
 
-    def __init__(self, send: Send, request_id: str) -> None:
-        self._send, self._request_id = send, (b"x-request-id", request_id.encode())
+    def __init__(self, send: Send, request_id: str, format: Format, *, array: bool = False) -> None:
+        """``array``: a stream goes out as one JSON array instead of events (Gemini without ``alt=sse``)."""
+        self._send, self._request_id, self._format, self._array = send, request_id, format, array
+        word = request_id.encode()
+        self._id: tuple[Header, ...] = ((b"x-request-id", word),)
+        if format.id == "anthropic":
+            self._id += ((b"request-id", word),)  # where its SDKs look
         self.status = 0
-        self._ended = False
+        self._ended = self._opaque = False
 
     @property
     def started(self) -> bool:
@@ -37,9 +43,7 @@ class Writer:
         """A reply at once."""
         length = (b"content-length", str(len(body)).encode())
         self.status, self._ended = status, True
-        await self._send(
-            {"type": "http.response.start", "status": status, "headers": [self._request_id, length, *headers]}
-        )
+        await self._send({"type": "http.response.start", "status": status, "headers": [*self._id, length, *headers]})
         await self._send({"type": "http.response.body", "body": body})
 
     async def begin_stream(self, headers: tuple[Header, ...] = ()) -> None:
@@ -47,35 +51,48 @@ class Writer:
         if self.started:
             return
         self.status = 200
-        await self._send(
-            {"type": "http.response.start", "status": 200, "headers": [self._request_id, *STREAM_HEADERS, *headers]}
-        )
+        usual = ARRAY_HEADERS if self._array else STREAM_HEADERS
+        await self._send({"type": "http.response.start", "status": 200, "headers": [*self._id, *usual, *headers]})
+
+    async def begin_bytes(self, content_type: bytes, headers: tuple[Header, ...] = ()) -> None:
+        """The head of a reply that is passed on as it comes and is no stream of events: sound, say. No error can be
+        told in it, only its end can be missing."""
+        self.status, self._opaque = 200, True
+        kind = (b"content-type", content_type)
+        await self._send({"type": "http.response.start", "status": 200, "headers": [*self._id, kind, *headers]})
 
     async def piece(self, data: bytes) -> None:
         """Whole events of a begun stream. Waits while the client reads slowly."""
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def keep_alive(self) -> None:
-        """A comment, so that the client knows we are still there; begins the stream if need be."""
+        """What the format has for silence, so that the client knows we are still there; begins the stream if need be.
+        Formats that have nothing (Gemini) stay silent."""
+        if not self._format.keep_alive or self._array:
+            return
         await self.begin_stream()
         if not self._ended:
-            await self.piece(KEEP_ALIVE)
+            await self.piece(self._format.keep_alive)
 
     async def end_stream(self, last: bytes = b"") -> None:
         self._ended = True
         await self._send({"type": "http.response.body", "body": last})
 
-    async def refuse(self, refusal: Refusal) -> None:
-        """An error: as a reply of its own, or as the last event of a stream that has begun."""
+    async def refuse(self, refusal: Refusal, last: bytes | None = None) -> None:
+        """An error: as a reply of its own, or as the last event of a stream that has begun (``last`` when the stream
+        itself knows how to say it)."""
         if self._ended:
             return
-        said = (refusal.message, refusal.type, refusal.code, refusal.param)
+        if self._opaque:
+            self._ended = True  # the server closes a reply that was not ended: nobody takes it for whole
+            return
+        body = self._format.error_body(refusal, self._request_id)
         if self.started:
-            await self.end_stream(error_event(*said))
+            await self.end_stream(self._format.error_event(body) if last is None else last)
             return
         headers: tuple[Header, ...] = (JSON_TYPE,)
         if refusal.retry_after is not None:
             headers += ((b"retry-after", str(max(1, -int(-refusal.retry_after // 1))).encode()),)
         if refusal.status == 401:
             headers += ((b"www-authenticate", b"Bearer"),)
-        await self.whole(refusal.status, error_body(*said), headers)
+        await self.whole(refusal.status, body, headers)

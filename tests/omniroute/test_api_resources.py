@@ -100,7 +100,7 @@ def test_a_catalogue_provider_is_not_deleted(admin: Api) -> None:
         ({"base_url": "http://169.254.169.254/", "allow_private_network": True}, "base_url"),
         ({"id": "openai"}, "id"),
         ({"alias": "groq"}, "alias"),
-        ({"format": "anthropic"}, "format"),
+        ({"format": "soap"}, "format"),
         ({"operations": {"dance": "/x"}}, "operations"),
         ({"base_url": None}, "base_url"),
         ({"id": "No Slug"}, "id"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from providers.body import dump
 from providers.entry import RequestRules
-from providers.wire.openai_chat import parse
+from providers.wire.openai_chat.passing import parse
 
 PLAIN = RequestRules()
 

@@ -192,3 +192,16 @@ class TestSync:
 
 def test_the_entry_type_is_the_only_thing_that_leaves() -> None:
     assert all(isinstance(entry, Entry) for entry in catalogue.entries().values())
+
+
+def test_traits_are_data_and_checked() -> None:
+    assert catalogue.entries()["openai"].traits["developer_role"] is True
+    assert ("o[1-9]*", {"sampling": False}) in catalogue.entries()["openai"].model_traits
+    text = 'name = "A"\nformat = "openai_chat"\nbase_url = "https://a.example/v1"\n'
+    for wrong in (
+        'traits = { sampling = "no" }\n',
+        "traits = { taste = true }\n",
+        "[[model_traits]]\nsampling = true\n",
+    ):
+        with pytest.raises(catalogue.CatalogueError):
+            catalogue.parse("a", text + wrong)

@@ -5,7 +5,19 @@ from __future__ import annotations
 import pytest
 
 from providers.wire.errors import Refusal
-from routing.gateway.endpoints import CHAT, COMPLETIONS, MODELS, Endpoint, find, is_client_path
+from routing.gateway.endpoints import (
+    CHAT,
+    COMPLETIONS,
+    COUNT_MESSAGES,
+    MESSAGES,
+    MODELS,
+    RESPONSES,
+    Call,
+    Endpoint,
+    find,
+    format_of,
+    is_client_path,
+)
 
 
 @pytest.mark.parametrize("root", ["", "/v1", "/v1/v1"])
@@ -17,12 +29,15 @@ from routing.gateway.endpoints import CHAT, COMPLETIONS, MODELS, Endpoint, find,
         ("POST", "/completions", COMPLETIONS),
         ("GET", "/models", MODELS),
         ("HEAD", "/models", MODELS),
+        ("POST", "/responses", RESPONSES),
+        ("POST", "/messages", MESSAGES),
+        ("POST", "/messages/count_tokens", COUNT_MESSAGES),
     ],
 )
 def test_with_the_version_once_twice_or_not_at_all(
     root: str, slash: str, method: str, path: str, endpoint: Endpoint
 ) -> None:
-    assert find(method, root + path + slash) == (endpoint, "")
+    assert find(method, root + path + slash) == Call(endpoint)
     assert is_client_path(root + path + slash)
 
 
@@ -36,7 +51,7 @@ def test_with_the_version_once_twice_or_not_at_all(
     ],
 )
 def test_a_models_name_may_have_slashes(path: str, name: str) -> None:
-    assert find("GET", path) == (MODELS, name) and is_client_path(path)
+    assert find("GET", path) == Call(MODELS, name) and is_client_path(path)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +59,8 @@ def test_a_models_name_may_have_slashes(path: str, name: str) -> None:
     [
         "/v1", "/v1/", "/", "", "/v1/v1/v1/chat/completions", "/v1/chat", "/v1/chat/completions/x", "/v1/unknown",
         "/v1/Models",
-        "/v1//chat/completions", "/v2/chat/completions", "/v1/messages", "/v1beta/models", "//", "/v1/" + "x" * 5000,
+        "/v1//chat/completions", "/v2/chat/completions", "/v1/messages/x", "/v1/responses/x", "/v1/models/x:unknown",
+        "//", "/v1/" + "x" * 5000,
     ],
 )  # fmt: skip
 def test_unknown_paths(path: str) -> None:
@@ -61,6 +77,8 @@ def test_unknown_paths(path: str) -> None:
         ("DELETE", "/v1/completions"),
         ("POST", "/v1/models"),
         ("OPTIONS", "/v1/models/x"),
+        ("GET", "/v1beta/models/x:generateContent"),
+        ("GET", "/v1/messages"),
         ("post", "/v1/chat/completions"),
     ],
 )
@@ -83,3 +101,51 @@ def test_wrong_methods(method: str, path: str) -> None:
 )  # fmt: skip
 def test_which_paths_are_the_gateways(path: str, ours: bool) -> None:
     assert is_client_path(path) is ours
+
+
+@pytest.mark.parametrize("root", ["/v1beta", "/v1", ""])
+@pytest.mark.parametrize(
+    ("action", "operation", "stream", "array", "query"),
+    [
+        ("generateContent", "chat", False, False, b""),
+        ("streamGenerateContent", "chat", True, True, b""),
+        ("streamGenerateContent", "chat", True, False, b"alt=sse"),
+        ("countTokens", "count", False, False, b"key=x"),
+    ],
+)
+def test_gemini_says_model_and_stream_in_the_path(
+    root: str, action: str, operation: str, stream: bool, array: bool, query: bytes
+) -> None:
+    call = find("POST", f"{root}/models/acme/large:{action}", query)
+    assert (call.endpoint.format, call.endpoint.operation) == ("gemini", operation)
+    assert (call.name, call.stream, call.array) == ("acme/large", stream, array)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "operation", "name"),
+    [
+        ("GET", "/v1/responses/resp_1", "stored", "resp_1"),
+        ("DELETE", "/responses/resp_1", "forget", "resp_1"),
+        ("GET", "/v1/responses/resp_1/input_items", "input_items", "resp_1"),
+    ],
+)
+def test_stored_responses(method: str, path: str, operation: str, name: str) -> None:
+    call = find(method, path)
+    assert (call.endpoint.format, call.endpoint.operation, call.name) == ("openai_responses", operation, name)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "format"),
+    [
+        ("/v1/models", [], "openai_chat"),
+        ("/v1/models", [(b"anthropic-version", b"2023-06-01")], "anthropic"),
+        ("/v1/models", [(b"x-goog-api-key", b"k")], "gemini"),
+        ("/v1beta/models", [], "gemini"),
+        ("/v1/models/m:generateContent", [], "gemini"),
+        ("/v1/messages/nonsense", [], "anthropic"),
+        ("/v1/responses/x/y", [], "openai_responses"),
+        ("/v1/unknown", [], "openai_chat"),
+    ],
+)
+def test_everybody_is_answered_in_their_own_format(path: str, headers: list[tuple[bytes, bytes]], format: str) -> None:
+    assert format_of(path, headers) == format

@@ -14,7 +14,7 @@ import pytest
 from django.utils import timezone
 
 from providers.transport.base import Timeouts
-from providers.wire.openai_chat import KEEP_ALIVE
+from providers.wire.openai_chat.passing import KEEP_ALIVE
 from routing.gateway.exchange import Limits
 from tests import simulator as sim
 from tests.routing.conftest import HELLO, Client

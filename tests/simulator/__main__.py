@@ -9,13 +9,14 @@ from functools import partial
 
 from . import acts
 from .acts import Act, chat, status
-from .formats import FORMATS
+from .formats import ALL, FORMATS
 from .server import Simulator
 from .types import Ask, ToolCall
 
 MODELS: dict[str, Callable[[], Act]] = {
     "echo": chat,
     "thinking": lambda: chat(reasoning="The user said something. I shall say it back."),
+    "refusal": lambda: chat(refusal="I cannot help with that."),
     "tools": lambda: chat(tool_calls=[ToolCall("get_weather", {"city": "Oslo"})]),
     "slow": lambda: acts.slow(0.5),
     "silent": acts.silence,
@@ -56,7 +57,7 @@ async def serve(options: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.simulator", description=__doc__)
     parser.add_argument("--port", type=int, default=9001)
-    parser.add_argument("--format", choices=sorted(FORMATS), default="openai_chat")
+    parser.add_argument("--format", choices=(ALL, *sorted(FORMATS)), default="openai_chat")
     parser.add_argument("--delay", type=float, default=0.0, help="seconds before every answer")
     parser.add_argument("--key", action="append", default=[], help="accept only this API key (may be repeated)")
     parser.add_argument("--extra", action="append", default=[], help="one more request field it knows")

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from .delivery import Delivery
 from .moments import Moment
-from .types import Ask, Frame, Refusal, Reply, Speech, ToolCall, json_body
+from .types import Ask, Frame, Refusal, Reply, Speech, Tokens, ToolCall, json_body
 
 STREAM_HEADERS = (("content-type", "text/event-stream"),)
 DEFAULT_MESSAGES = {429: "Rate limit reached. Please slow down.", 401: "Incorrect API key provided."}
@@ -83,9 +83,11 @@ class Act:
 
         return self._bent(bend)
 
-    def clean_end_without_done(self, after: int = -1) -> "Act":
-        """End the stream properly after so many frames (-1: before the last one, `[DONE]`)."""
+    def clean_end_without_terminal(self, after: int = -1) -> "Act":
+        """End the stream properly after so many frames (-1: before the last one, `[DONE]` or its like)."""
         return self._bent(lambda reply, _: replace(reply, frames=reply.frames and reply.frames[:after]))
+
+    clean_end_without_done = clean_end_without_terminal
 
     def error_midstream(self, after: int = 2, message: str = "The server had an error.", code: int = 500) -> "Act":
         """An error frame after so many frames, then the end. A plain reply has no middle: it is the error."""
@@ -93,7 +95,7 @@ class Act:
         def bend(reply: Reply, ask: Ask) -> Reply:
             if reply.frames is None:
                 return ask.format.error_reply(Refusal(code, message))
-            return replace(reply, frames=(*reply.frames[:after], _error_frame(ask, Refusal(code, message))))
+            return replace(reply, frames=(*reply.frames[:after], ask.format.error_frame(Refusal(code, message))))
 
         return self._bent(bend)
 
@@ -112,25 +114,29 @@ def chat(
     text: str | Sequence[str] | None = None,
     *,
     tool_calls: Sequence[ToolCall] = (),
-    usage: Mapping[str, Any] | UsageWhen = "asked",
+    usage: Mapping[str, Any] | Tokens | UsageWhen = "asked",
     usage_when: UsageWhen = "asked",
     reasoning: str | None = None,
     model: str | None = None,
     finish_reason: str | None = None,
     stream: bool | None = None,
+    **more: Any,
 ) -> Act:
     """A valid answer: JSON or a stream as the request asks, or as `stream` says.
 
-    text: words stream one by one, a list piece by piece; None: an echo. usage: figures in the format's words
-    (over counted words), or shortly when a stream carries them; "always" sends them unasked, "never" leaves
-    them out of plain replies too. On other operations (models, embeddings) it is their ordinary answer.
+    text: words stream one by one, a list piece by piece; None: made up (an echo, a call of a tool that was asked
+    for, its result). reasoning: None thinks when asked to, "" never. usage: Tokens, or figures in the format's words
+    (over counted words), or shortly when a stream carries them; "always" sends them unasked, "never" leaves them
+    out of plain replies too. finish_reason: stop, length, tool_calls, content_filter in any format, or a word of
+    its own. more: the other fields of Speech (redacted, refusal, citations, interleaved). On other operations
+    (models, embeddings) it is their ordinary answer.
     """
     figures = None if isinstance(usage, str) else usage
     when = usage if isinstance(usage, str) and usage != "asked" else usage_when
     pieces = [it + " " for it in text.split(" ")] if isinstance(text, str) else text
     if isinstance(text, str) and pieces:
         pieces = [*pieces[:-1], pieces[-1][:-1]]
-    speech = Speech(pieces, tool_calls, reasoning, figures, when, model, finish_reason, stream)
+    speech = Speech(pieces, tool_calls, reasoning, figures, when, model, finish_reason, stream, **more)
     return Act(lambda ask: ask.format.reply(ask, speech))
 
 
@@ -145,9 +151,18 @@ def completion(text: str | Sequence[str] | None = None, **options: Any) -> Act:
 
 
 def frames(*data: object) -> Act:
-    """A stream of exactly these frames, strings as they are, others as JSON; no `[DONE]` of its own."""
-    said = tuple(Frame(it if isinstance(it, str) else json.dumps(it)) for it in data)
-    return Act(lambda _: Reply(200, STREAM_HEADERS, frames=said))
+    """A stream of exactly these frames, strings as they are, others as JSON; no terminator of its own. Where events
+    have names, it is the `type` in their JSON."""
+
+    def frame(it: object, named: bool) -> Frame:
+        name = it.get("type") if named and isinstance(it, dict) else None
+        return Frame(it if isinstance(it, str) else json.dumps(it), name)
+
+    def say(ask: Ask) -> Reply:
+        named = ask.format.opening_event is not None
+        return Reply(200, STREAM_HEADERS, frames=tuple(frame(it, named) for it in data))
+
+    return Act(say)
 
 
 def json_reply(value: object, status: int = 200) -> Act:
@@ -166,7 +181,7 @@ def status(
             return Reply(code, headers, body)
         if body is not None:
             return json_body(body, code, headers)
-        return ask.format.error_reply(Refusal(code, message), headers)
+        return ask.format.error_reply(Refusal(code, message, retry_after=retry_after))
 
     return Act(say)
 
@@ -190,11 +205,11 @@ def empty(code: int = 200) -> Act:
 
 def broken_json() -> Act:
     """Status 200 and JSON that ends early, in the body or in the first frame."""
-    text = '{"id": "chatcmpl-sim", "choices": [{"index": 0, "mess'
+    text = '{"id": "sim-000001", "choices": [{"index": 0, "mess'
 
     def say(ask: Ask) -> Reply:
         if ask.stream:
-            return Reply(200, STREAM_HEADERS, frames=(Frame(text),))
+            return Reply(200, STREAM_HEADERS, frames=(Frame(text, ask.format.opening_event),))
         return Reply(200, (("content-type", "application/json"),), text.encode())
 
     return Act(say)
@@ -206,7 +221,7 @@ def error_inside_200(message: str = "The model is overloaded.", code: int = 503)
     def say(ask: Ask) -> Reply:
         refusal = Refusal(code, message)
         if ask.stream:
-            return Reply(200, STREAM_HEADERS, frames=(_error_frame(ask, refusal),))
+            return Reply(200, STREAM_HEADERS, frames=(ask.format.error_frame(refusal),))
         return json_body(ask.format.error(refusal))
 
     return Act(say)
@@ -234,12 +249,9 @@ def closed_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _error_frame(ask: Ask, refusal: Refusal) -> Frame:
-    return Frame(json.dumps(ask.format.error(refusal)))
-
-
 _default = chat()
 silence, slow, hold, cut, stall = _default.silence, _default.slow, _default.hold, _default.cut, _default.stall
 split, byte_by_byte, crlf, comments = _default.split, _default.byte_by_byte, _default.crlf, _default.comments
-clean_end_without_done, error_midstream = _default.clean_end_without_done, _default.error_midstream
+clean_end_without_terminal, error_midstream = _default.clean_end_without_terminal, _default.error_midstream
+clean_end_without_done = clean_end_without_terminal
 until_close, then_close = _default.until_close, _default.then_close

@@ -1,25 +1,26 @@
-"""A vendor that speaks OpenAI Chat Completions: chat, legacy completions, embeddings, models.
+"""A vendor that speaks OpenAI Chat Completions, the legacy completions, and all that lies beside them under one base.
 
 The usage chunk of a stream is sent only when `stream_options.include_usage` asks for it, as OpenAI does.
 Source: types of the SDK `openai` 3.54.0; order of chunks from the public API (2026-11).
 """
 
-import base64
 import json
-import re
-import struct
 import time
 from collections.abc import Iterator, Mapping
+from itertools import zip_longest
 from typing import Any
 
-from .openai_checks import refusal, unknown_model
-from .types import Ask, Format, Frame, Received, Refusal, Reply, Speech, ToolCall, json_body
+from . import forms, other
+from .invention import FREE_TEXT, Question, answer, tokens, words
+from .openai_checks import refusal
+from .other_checks import unknown_model
+from .types import Ask, Format, Frame, Received, Refusal, Reply, Speech, ToolCall, body_model, json_body
 
 PATHS = {
     ("POST", "/v1/chat/completions"): "chat",
     ("POST", "/v1/completions"): "completion",
-    ("POST", "/v1/embeddings"): "embeddings",
     ("GET", "/v1/models"): "models",
+    **other.PATHS,
 }
 TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
@@ -39,7 +40,15 @@ def key(received: Received) -> str | None:
 
 
 def wants_stream(received: Received) -> bool:
+    if (form := forms.read(received)) is not None:
+        return form.get("stream") == ["true"]
     return bool(received.body) and received.json.get("stream") is True
+
+
+def model(received: Received) -> str:
+    """The model of a JSON body or a form."""
+    form = forms.read(received)
+    return body_model(received) if form is None else str(form.get("model", [""])[0])
 
 
 def error(refusal: Refusal) -> dict[str, Any]:
@@ -54,15 +63,11 @@ def error(refusal: Refusal) -> dict[str, Any]:
 
 def reply(ask: Ask, speech: Speech) -> Reply:
     """A valid answer to what was asked, as JSON or as a stream."""
-    match ask.operation:
-        case "models":
-            return json_body({"object": "list", "data": [_model(name) for name in _served(ask)]})
-        case "model":
-            name = ask.received.path.removeprefix("/v1/models/")
-            known = name in _served(ask)
-            return json_body(_model(name)) if known else ask.format.error_reply(unknown_model(name))
-        case "embeddings":
-            return json_body(_embeddings(ask.received.json))
+    if ask.operation in ("models", "model"):
+        return models(ask)
+    if ask.operation in other.REPLIES:
+        return other.REPLIES[ask.operation](ask, speech)
+    speech = answer(speech, question(ask))
     streamed = ask.stream if speech.stream is None else speech.stream
     dump = _Chat if ask.operation == "chat" else _Completion
     return (
@@ -70,25 +75,80 @@ def reply(ask: Ask, speech: Speech) -> Reply:
     )
 
 
+def models(ask: Ask) -> Reply:
+    """The list of models, or one of them."""
+    if ask.operation == "models":
+        return json_body({"object": "list", "data": [_model(name) for name in ask.rules.served]})
+    name = ask.received.path.removeprefix("/v1/models/")
+    return json_body(_model(name)) if name in ask.rules.served else ask.format.error_reply(unknown_model(name))
+
+
+def question(ask: Ask) -> Question:
+    """What a chat or a completion asks."""
+    body: Mapping[str, Any] = ask.received.json
+    if ask.operation == "completion":
+        return Question(str(body["prompt"]), json.dumps(body["prompt"]))
+    messages = body["messages"]
+    last = max((n for n, it in enumerate(messages) if it["role"] == "user"), default=0)
+    form, choice = body.get("response_format") or {}, body.get("tool_choice")
+    schema = (form.get("json_schema") or {}).get("schema")
+    return Question(
+        text=_text(messages[last].get("content")) if messages[last]["role"] == "user" else "",
+        prompt=json.dumps([messages, body.get("tools")]),
+        tools=[_tool(it) for it in body.get("tools") or ()],
+        choice=_choice(choice) if isinstance(choice, dict) else choice if choice != "auto" else None,
+        results=[_text(it["content"]) for it in messages[last:] if it["role"] == "tool"],
+        thinks=_thinks(body),
+        schema=schema or (True if form.get("type") == "json_object" else None),
+    )
+
+
+def _text(content: Any) -> str:
+    return content if isinstance(content, str) else " ".join(part.get("text", "") for part in content or ())
+
+
+def _tool(tool: Mapping[str, Any]) -> tuple[str, Any]:
+    if tool["type"] == "custom":
+        return tool["custom"]["name"], FREE_TEXT
+    return tool["function"]["name"], tool["function"].get("parameters")
+
+
+def _choice(choice: Mapping[str, Any]) -> str:
+    if choice["type"] == "allowed_tools":
+        return str(choice["allowed_tools"]["mode"])
+    return str(choice[choice["type"]]["name"])
+
+
+def _thinks(body: Mapping[str, Any]) -> bool:
+    """Whether thoughts are asked for, by OpenAI's field or those of its relatives."""
+    thinking = (body.get("thinking") or {}).get("type", "disabled") != "disabled"
+    return body.get("reasoning_effort") not in (None, "none") or body.get("enable_thinking") is True or thinking
+
+
 class _Chat:
     """One answer in its two shapes."""
 
     @staticmethod
     def whole(ask: Ask, speech: Speech) -> dict[str, Any]:
-        calls = [_call(number, call) for number, call in enumerate(speech.tool_calls)]
-        text = "".join(_pieces(ask, speech)) or (None if calls else "")
-        message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
-        message |= {"reasoning_content": speech.reasoning} if speech.reasoning is not None else {}
+        calls = [_call(ask, number, call) for number, call in enumerate(speech.tool_calls)]
+        text = "".join(speech.pieces or ()) or (None if calls or speech.refusal is not None else "")
+        message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": speech.refusal}
+        message |= {"reasoning_content": speech.reasoning} if speech.reasoning else {}
         message |= {"tool_calls": calls} if calls else {}
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish(speech)}
-        return _envelope(ask, speech, "chat.completion") | {"choices": [choice]} | _usage_field(ask, speech)
+        message |= {"annotations": _annotations(speech)} if speech.citations else {}
+        ending = {"message": message, "logprobs": _logprobs(ask, speech.pieces or ()), "finish_reason": _finish(speech)}
+        choices = [{"index": number, **ending} for number in range(_count(ask))]
+        return _envelope(ask, speech, "chat.completion") | {"choices": choices} | _usage_field(ask, speech)
 
     @staticmethod
     def frames(ask: Ask, speech: Speech) -> Iterator[Frame]:
         envelope = _envelope(ask, speech, "chat.completion.chunk") | _no_usage_yet(ask, speech)
         for delta in _deltas(ask, speech):
-            yield _frame(envelope | {"choices": [_delta_choice(delta, None)]})
-        yield _frame(envelope | {"choices": [_delta_choice({}, _finish(speech))]})
+            pieces = [delta["content"]] if delta.get("content") else None
+            for number in range(_count(ask)):
+                yield _frame(envelope | {"choices": [_delta_choice(number, delta, None, _logprobs(ask, pieces))]})
+        for number in range(_count(ask)):
+            yield _frame(envelope | {"choices": [_delta_choice(number, {}, _finish(speech))]})
         yield from _stream_end(ask, speech, envelope)
 
 
@@ -99,7 +159,7 @@ class _Completion:
     def whole(ask: Ask, speech: Speech) -> dict[str, Any]:
         choice = {
             "index": 0,
-            "text": "".join(_pieces(ask, speech)),
+            "text": "".join(speech.pieces or ()),
             "logprobs": None,
             "finish_reason": _finish(speech),
         }
@@ -108,7 +168,7 @@ class _Completion:
     @staticmethod
     def frames(ask: Ask, speech: Speech) -> Iterator[Frame]:
         envelope = _envelope(ask, speech, "text_completion") | _no_usage_yet(ask, speech)
-        for piece in _pieces(ask, speech):
+        for piece in speech.pieces or ():
             yield _frame(envelope | {"choices": [{"index": 0, "text": piece, "logprobs": None, "finish_reason": None}]})
         last = {"index": 0, "text": "", "logprobs": None, "finish_reason": _finish(speech)}
         yield _frame(envelope | {"choices": [last]})
@@ -117,15 +177,24 @@ class _Completion:
 
 def _deltas(ask: Ask, speech: Speech) -> Iterator[dict[str, Any]]:
     yield {"role": "assistant", "content": ""}
-    if speech.reasoning is not None:
-        yield from ({"reasoning_content": piece} for piece in _words(speech.reasoning))
-    yield from ({"content": piece} for piece in _pieces(ask, speech))
-    for index, call in enumerate(speech.tool_calls):
-        opening = _call(index, call)
-        yield {"tool_calls": [{"index": index, **opening, "function": {"name": call.name, "arguments": ""}}]}
-        arguments, half = call.arguments_text, len(call.arguments_text) // 2
-        for piece in filter(None, (arguments[:half], arguments[half:])):
-            yield {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}
+    yield from ({"reasoning_content": piece} for piece in words(speech.reasoning or ""))
+    yield from ({"content": piece} for piece in speech.pieces or ())
+    yield from ({"refusal": piece} for piece in words(speech.refusal or ""))
+    if speech.citations:
+        yield {"annotations": _annotations(speech)}
+    calls = [list(_call_deltas(ask, index, call)) for index, call in enumerate(speech.tool_calls)]
+    turns = zip_longest(*calls) if speech.interleaved else calls
+    yield from ({"tool_calls": [delta]} for turn in turns for delta in turn if delta is not None)
+
+
+def _call_deltas(ask: Ask, index: int, call: ToolCall) -> Iterator[dict[str, Any]]:
+    """The opening of a call, then its arguments in two pieces."""
+    opening = _call(ask, index, call)
+    kind, field = opening["type"], "input" if call.custom else "arguments"
+    yield {"index": index, **opening, kind: {"name": call.name, field: ""}}
+    text, half = opening[kind][field], len(opening[kind][field]) // 2
+    for piece in filter(None, (text[:half], text[half:])):
+        yield {"index": index, kind: {field: piece}}
 
 
 def _sends_usage(ask: Ask, speech: Speech) -> bool:
@@ -149,82 +218,62 @@ def _envelope(ask: Ask, speech: Speech, kind: str) -> dict[str, Any]:
     return {"id": name, "object": kind, "created": int(time.time()), "model": speech.model or ask.model}
 
 
-def _delta_choice(delta: dict[str, Any], finish: str | None) -> dict[str, Any]:
-    return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+def _delta_choice(
+    number: int, delta: dict[str, Any], finish: str | None, logprobs: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    return {"index": number, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
+
+
+def _count(ask: Ask) -> int:
+    return int(ask.received.json.get("n") or 1)
 
 
 def _frame(value: Mapping[str, Any]) -> Frame:
     return Frame(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
 
-def _call(number: int, call: ToolCall) -> dict[str, Any]:
-    function = {"name": call.name, "arguments": call.arguments_text}
-    return {"id": call.id or f"call_sim{number}", "type": "function", "function": function}
+def _call(ask: Ask, number: int, call: ToolCall) -> dict[str, Any]:
+    name = call.id or f"call_sim{ask.number:06d}n{number}"
+    if call.custom:
+        return {"id": name, "type": "custom", "custom": {"name": call.name, "input": call.arguments_text}}
+    return {"id": name, "type": "function", "function": {"name": call.name, "arguments": call.arguments_text}}
+
+
+def _annotations(speech: Speech) -> list[dict[str, Any]]:
+    end = len("".join(speech.pieces or ()))
+    cited = [{"start_index": 0, "end_index": end, "url": it.url, "title": it.title} for it in speech.citations]
+    return [{"type": "url_citation", "url_citation": it} for it in cited]
+
+
+def _logprobs(ask: Ask, pieces: Any) -> dict[str, Any] | None:
+    body = ask.received.json
+    if not body.get("logprobs") or pieces is None:
+        return None
+    said = [{"token": piece, "logprob": -0.5, "bytes": list(piece.encode())} for piece in pieces]
+    return {"content": [{**it, "top_logprobs": [it] * (body.get("top_logprobs") or 0)} for it in said], "refusal": None}
 
 
 def _finish(speech: Speech) -> str:
     return speech.finish_reason or ("tool_calls" if speech.tool_calls else "stop")
 
 
-def _pieces(ask: Ask, speech: Speech) -> list[str]:
-    """The text in the pieces it streams in. Unsaid: an echo of the question, or nothing beside tool calls."""
-    if speech.pieces is not None:
-        return list(speech.pieces)
-    if speech.tool_calls:
-        return []
-    body = ask.received.json
-    asked = _asked(body["messages"]) if ask.operation == "chat" else str(body["prompt"])
-    return _words(f"You said: {asked}" if asked else "You said nothing.")
-
-
-def _asked(messages: list[dict[str, Any]]) -> str:
-    """The last text of the user."""
-    content = next((it.get("content") for it in reversed(messages) if it.get("role") == "user"), None) or ""
-    if isinstance(content, str):
-        return content
-    return " ".join(part.get("text", "") for part in content if isinstance(part, dict))
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"\s*\S+\s*$|\s*\S+\s", text) or ([text] if text else [])
-
-
 def _usage(ask: Ask, speech: Speech) -> dict[str, Any]:
     """The given figures, or counted words as tokens; a total that follows from the other two."""
-    body = ask.received.json
-    asked = json.dumps(body.get("messages") or body.get("prompt"))
-    prompt, completion = (
-        len(asked.split()),
-        len("".join(_pieces(ask, speech)).split()) + len(speech.tool_calls),
-    )
-    usage = {"prompt_tokens": prompt, "completion_tokens": completion, **(speech.usage or {})}
+    spent = tokens(speech, question(ask))
+    usage: dict[str, Any] = {"prompt_tokens": spent.input, "completion_tokens": spent.output}
+    if spent.cached or spent.cache_write:
+        cached = {"cached_tokens": spent.cached, "audio_tokens": 0}
+        usage["prompt_tokens_details"] = cached | (
+            {"cache_write_tokens": spent.cache_write} if spent.cache_write else {}
+        )
+    if spent.reasoning:
+        usage["completion_tokens_details"] = {"reasoning_tokens": spent.reasoning, "audio_tokens": 0}
+    usage |= speech.figures
     return {"total_tokens": usage["prompt_tokens"] + usage["completion_tokens"], **usage}
 
 
 def _usage_field(ask: Ask, speech: Speech) -> dict[str, Any]:
     return {} if speech.usage_when == "never" else {"usage": _usage(ask, speech)}
-
-
-def _embeddings(body: dict[str, Any]) -> dict[str, Any]:
-    """Vectors of made-up, repeatable numbers, as floats or base64 as asked (the SDK asks for base64)."""
-    given = body["input"]
-    inputs = given if isinstance(given, list) and not isinstance(given[0], int) else [given]
-    data = [{"object": "embedding", "index": n, "embedding": _vector(it, body)} for n, it in enumerate(inputs)]
-    tokens = len(json.dumps(given).split())
-    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return {"object": "list", "data": data, "model": body["model"], "usage": usage}
-
-
-def _vector(given: object, body: dict[str, Any]) -> list[float] | str:
-    seed = sum(json.dumps(given).encode())
-    numbers = [((seed * (n + 1)) % 257) / 256 for n in range(body.get("dimensions") or 8)]
-    if body.get("encoding_format") != "base64":
-        return numbers
-    return base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
-
-
-def _served(ask: Ask) -> list[str]:
-    return sorted(ask.rules.models if ask.rules.models is not None else ask.rules.listed)
 
 
 def _model(name: str) -> dict[str, Any]:
@@ -241,4 +290,5 @@ FORMAT = Format(
     error=error,
     bad_key=Refusal(401, "Incorrect API key provided.", "invalid_request_error", "invalid_api_key"),
     unknown_path=Refusal(404, "Invalid URL.", "invalid_request_error", "unknown_url"),
+    model=model,
 )

@@ -3,14 +3,15 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 from .acts import Act, chat
 from .delivery import deliver
-from .formats import FORMATS
+from .formats import ALL, FORMATS, of_request
 from .sockets import BadHttp, Connection
-from .types import Ask, Received, Reply, Rules
+from .types import Ask, Format, Received, Reply, Rules
 
 BAD_HTTP = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 Default = Act | Callable[[Ask], Act]
@@ -41,10 +42,10 @@ class Script:
 class Simulator(Script):
     """One vendor. `async with Simulator() as upstream:` serves on `upstream.url` until the block ends.
 
-    keys: credentials it accepts (None: any, or none). models: names it serves (None: any, and `listed` is
-    what its model list shows). strict: refuse unknown fields and wrong types as the vendor does; extras: more
-    fields it knows. default: the act, or what chooses one, when no script has any left. A request that is
-    refused (bad path, key or body) uses up no act.
+    format: a row of FORMATS, or "all", which chooses by path, as one vendor with many doors. keys: credentials it
+    accepts (None: any, or none). models: names it serves (None: any, and `listed` is what its model list shows).
+    strict: refuse unknown fields and wrong types as the vendor does; extras: more fields it knows. default: the act,
+    or what chooses one, when no script has any left. A request that is refused (bad path, key or body) uses up no act.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Simulator(Script):
         self.requests: list[Received] = []
         self.port = port
         self.default: Default = default or chat()
-        self._format = FORMATS[format]
+        self._format = None if format == ALL else FORMATS[format]
         self._keys = keys
         self._rules = Rules(strict, extras, models, listed)
         self._scripts: dict[tuple[str, str], Script] = {}
@@ -83,8 +84,12 @@ class Simulator(Script):
 
     @property
     def url(self) -> str:
-        """The base URL as a vendor documents it, with its version segment."""
-        return f"http://127.0.0.1:{self.port}{self._format.prefix}"
+        """The base URL as a vendor documents it, with its version segment; of all formats: `root`."""
+        return self.root + (self._format.prefix if self._format else "")
+
+    @property
+    def root(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     @property
     def count(self) -> int:
@@ -164,12 +169,13 @@ class Simulator(Script):
             self._tell()
 
     async def _answer(self, wire: Connection, received: Received) -> bool:
-        received.key = self._format.key(received)
+        format = self._format or of_request(received)
+        received.key = format.key(received)
         self.requests.append(received)
         self._busy += 1
         self._tell()
         try:
-            reply, act = self._reply(received)
+            reply, act = self._reply(received, format)
             reusable = await deliver(reply, act.delivery, wire, received)
             return reusable and (received.header("connection") or "").lower() != "close"
         finally:
@@ -178,11 +184,18 @@ class Simulator(Script):
                 received.client_gone.set()
             self._tell()
 
-    def _reply(self, received: Received) -> tuple[Reply, Act]:
-        format, default = self._format, chat()
+    def _reply(self, received: Received, format: Format) -> tuple[Reply, Act]:
+        reply, act = self._said(received, format)
+        name = format.request_id
+        if not name or reply.raw is not None or name in dict(reply.headers):
+            return reply, act
+        return replace(reply, headers=((name, f"req_sim{self.count:06d}"), *reply.headers)), act
+
+    def _said(self, received: Received, format: Format) -> tuple[Reply, Act]:
+        default = chat()
+        operation = format.operation(received.method, received.path)
         if self._keys is not None and received.key not in self._keys:
             return format.error_reply(format.bad_key), default
-        operation = format.operation(received.method, received.path)
         if operation is None:
             return format.error_reply(format.unknown_path), default
         if refusal := format.refusal(operation, received, self._rules):

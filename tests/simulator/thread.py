@@ -59,6 +59,10 @@ class SimulatorThread:
         return self._simulator.url
 
     @property
+    def root(self) -> str:
+        return self._simulator.root
+
+    @property
     def port(self) -> int:
         return self._simulator.port
 

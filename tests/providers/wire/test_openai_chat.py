@@ -18,7 +18,7 @@ from providers.tokens import estimate_chat
 from providers.wire import frames
 from providers.wire.errors import Kind, Refusal, UpstreamFailure
 from providers.wire.frames import payload
-from providers.wire.openai_chat import (
+from providers.wire.openai_chat.passing import (
     DONE,
     TYPES,
     ChatRequest,
@@ -386,7 +386,7 @@ class TestWhatIsSeen:
         assert out == raw and reader.finished
 
     def test_only_so_much_text_is_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("providers.wire.openai_chat.MAX_KEPT_TEXT", 100)
+        monkeypatch.setattr("providers.wire.openai_chat.passing.MAX_KEPT_TEXT", 100)
         _, reader = read(sse(*[delta(content="0123456789")] * 50, delta("stop"), b"[DONE]"))
         assert 100 <= len(reader.text) < 120
 

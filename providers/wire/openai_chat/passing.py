@@ -388,7 +388,7 @@ class StreamReader:
         except FrameTooLong as wrong:
             self.failure = UpstreamFailure(Kind.PROTOCOL, f"The provider's stream is broken: {wrong}.")
             return b""
-        kept = [frame for frame in frames if self._read(frame)]
+        kept = [self._shown(frame) for frame in frames if self._read(frame)]
         return b"\n\n".join(kept) + b"\n\n" if kept else b""
 
     def end(self) -> bytes:
@@ -408,6 +408,10 @@ class StreamReader:
             self.done = True
             last += DONE
         return last
+
+    def _shown(self, frame: bytes) -> bytes:
+        """A frame as the client gets it."""
+        return frame
 
     def sample(self) -> bytes:
         """What was generated, as a reply body to count tokens in when none were reported; empty when they were."""

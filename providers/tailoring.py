@@ -1,0 +1,64 @@
+"""An entry and a model → the traits that a format's writer goes by."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from functools import lru_cache
+
+import msgspec
+
+from providers.entry import Entry
+from providers.wire.traits import Traits
+
+# What a format's own vendor is known to take, before the entry says anything: patterns over model ids, later ones win.
+# Facts: the vendors' documentation as of 2026-11.
+USUAL: dict[str, tuple[tuple[str, dict[str, object]], ...]] = {
+    "anthropic": (
+        ("*", {"thinking": "budget"}),
+        ("claude-*-[5-9]*", {"thinking": "adaptive", "prefill": False, "sampling": False}),
+        # Names of older models end like those of newer ones: claude-3-5-sonnet, claude-opus-4-5.
+        ("claude-3*", {"thinking": "budget", "prefill": True, "sampling": True}),
+        ("claude-*-4-[0-5]*", {"thinking": "budget", "prefill": True, "sampling": True}),
+        ("claude-*-4-6*", {"thinking": "both", "prefill": False, "sampling": True}),
+        ("claude-*-4-[789]*", {"thinking": "adaptive", "prefill": False, "sampling": False}),
+    ),
+    "gemini": (
+        ("*", {"thinking": "none"}),
+        ("*gemini-2.5*", {"thinking": "budget"}),
+        ("*gemini-[3-9]*", {"thinking": "level"}),
+    ),
+    "openai_responses": (
+        ("*", {"developer_role": True}),
+        ("o[1-9]*", {"sampling": False}),
+        ("gpt-[5-9]*", {"sampling": False}),
+    ),
+    "openai_chat": (("glm-[1-4]*", {"system_role": False}), ("ernie-*", {"system_role": False})),
+}
+
+
+@lru_cache(maxsize=4096)
+def _patterned(format: str, model: str) -> tuple[tuple[str, object], ...]:
+    said: dict[str, object] = {}
+    name = model.lower().rpartition("/")[2]
+    for pattern, traits in USUAL.get(format, ()):
+        if fnmatchcase(name, pattern):
+            said |= traits
+    return tuple(said.items())
+
+
+def traits_of(entry: Entry, model: str) -> Traits:
+    """The traits of one model of a provider: usual ones of the format, the entry's, those of the model's pattern, and
+    what the catalogue lists of the model."""
+    said: dict[str, object] = {"family": entry.format, "stream_usage": entry.stream_usage}
+    said |= dict(_patterned(entry.format, model))
+    said |= entry.traits
+    for pattern, traits in entry.model_traits:
+        if fnmatchcase(model, pattern):
+            said |= traits
+    known = entry.models.get(model)
+    if known is not None:
+        if known.capabilities:
+            said["capabilities"] = known.capabilities
+        if known.max_output:
+            said.setdefault("max_output", known.max_output)
+    return msgspec.convert(said, Traits)

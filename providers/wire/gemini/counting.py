@@ -1,0 +1,39 @@
+"""``:countTokens``: a client's question, an upstream's answer, and the reverse."""
+
+from __future__ import annotations
+
+import msgspec
+
+from providers.wire.errors import Kind, UpstreamFailure
+from providers.wire.gemini import answers
+from providers.wire.gemini.requests import parse
+from providers.wire.reading import Fields
+from providers.wire.types import Json, Request
+
+
+def count_request(body: dict[str, Json], model: str) -> Request:
+    """``{contents}`` or ``{generateContentRequest: {…}}`` as the request to be counted. Raises Refusal 400."""
+    inner = Fields(body).raw("generateContentRequest", "generate_content_request")
+    if inner is None:
+        return parse(body, model=model)
+    Fields(inner, "generateContentRequest")  # an object, or a refusal that names it
+    return parse(inner, model=model)
+
+
+def count_reply(tokens: int, cached: int | None = None) -> bytes:
+    """The answer to a client."""
+    made = {"totalTokens": tokens}
+    return msgspec.json.encode(made | ({"cachedContentTokenCount": cached} if cached else {}))
+
+
+def count_body(body: dict[str, Json], model: str) -> dict[str, Json]:
+    """The body to ask an upstream with, from a dumped request: system text and tools count as well."""
+    return {"generateContentRequest": {"model": f"models/{model.removeprefix('models/')}", **body}}
+
+
+def count_from(raw: bytes) -> int:
+    """The tokens an upstream counted. Raises UpstreamFailure when it tells none."""
+    whole = answers.envelope(raw)
+    if "totalTokens" not in whole:
+        raise UpstreamFailure(Kind.PROTOCOL, "The provider's answer has no count of tokens.")
+    return answers.number(whole["totalTokens"])

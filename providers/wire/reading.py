@@ -1,0 +1,101 @@
+"""Reading a client's JSON by field: every wrong type is a Refusal 400 that names the place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from providers.wire.errors import Refusal
+from providers.wire.types import Json
+
+WORDS = {str: "a string", int: "an integer", float: "a number", bool: "a boolean", dict: "an object", list: "an array"}
+
+
+def word(value: Json) -> str:
+    """The JSON type of a value, in words."""
+    return "null" if value is None else WORDS.get(type(value), "something else")
+
+
+def wrong(where: str, expected: str, value: Json) -> Refusal:
+    return Refusal(
+        400, f"Invalid type for '{where}': expected {expected}, got {word(value)}.", code="invalid_type", param=where
+    )
+
+
+class Fields:
+    """One JSON object of a request. Names may be asked for in several spellings (camelCase and snake_case)."""
+
+    __slots__ = ("_seen", "_values", "where")
+
+    def __init__(self, values: Json, where: str = "") -> None:
+        if not isinstance(values, dict):
+            raise wrong(where or "body", "an object", values)
+        self._values: Mapping[str, Json] = values
+        self._seen: set[str] = set()
+        self.where = where
+
+    def at(self, name: str) -> str:
+        return f"{self.where}.{name}" if self.where else name
+
+    def raw(self, *names: str) -> Json:
+        """The first of these that is there and not null."""
+        if len(names) == 1:  # most fields, and most of the time that parsing takes
+            self._seen.add(names[0])
+            return self._values.get(names[0])
+        self._seen.update(names)
+        for name in names:
+            value = self._values.get(name)
+            if value is not None:
+                return value
+        return None
+
+    def text(self, *names: str) -> str:
+        """A string; "" when absent."""
+        value = self.raw(*names)
+        if value is None:
+            return ""
+        if not isinstance(value, str):
+            raise wrong(self.at(names[0]), "a string", value)
+        return value
+
+    def whole(self, *names: str) -> int | None:
+        value = self.raw(*names)
+        if value is None:
+            return None
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise wrong(self.at(names[0]), "an integer", value)
+        return value
+
+    def number(self, *names: str) -> float | None:
+        value = self.raw(*names)
+        if value is None:
+            return None
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            raise wrong(self.at(names[0]), "a number", value)
+        return value
+
+    def switch(self, *names: str) -> bool | None:
+        value = self.raw(*names)
+        if value is None or isinstance(value, bool):
+            return value
+        raise wrong(self.at(names[0]), "a boolean", value)
+
+    def items(self, *names: str) -> list[Any]:
+        """An array; [] when absent."""
+        value = self.raw(*names)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            raise wrong(self.at(names[0]), "an array", value)
+        return value
+
+    def inner(self, *names: str) -> Fields | None:
+        """An object to be read by field; None when absent."""
+        value = self.raw(*names)
+        return None if value is None else Fields(value, self.at(names[0]))
+
+    def rest(self) -> dict[str, Json]:
+        """What nobody asked for, nulls left out."""
+        return {name: value for name, value in self._values.items() if name not in self._seen and value is not None}

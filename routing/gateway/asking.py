@@ -1,0 +1,140 @@
+"""A client's request on its way: read as far as each attempt needs, with what the gateway remembers put back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
+
+from providers.tailoring import traits_of
+from providers.upstream import Attempt
+from providers.wire.anthropic.counting import count_request as anthropic_count
+from providers.wire.formats import FORMATS
+from providers.wire.gemini.counting import count_request as gemini_count
+from providers.wire.openai_chat.passing import ChatRequest, parse
+from providers.wire.translation import Asked
+from providers.wire.types import Part, Request
+from routing.gateway.conversations import Conversations, conversation_of
+from routing.gateway.foreign import foreign
+from routing.gateway.keeper import Keeper
+from routing.gateway.lanes import Lane, lane_for
+from routing.gateway.peek import Peek, document, peek
+
+if TYPE_CHECKING:
+    from routing.gateway.exchange import Exchange
+
+# Fields that lean on state which the gateway keeps or refuses: such a request cannot be passed through as it is.
+STATE: Mapping[str, tuple[str, ...]] = {
+    "openai_responses": ("previous_response_id", "conversation"),
+    "anthropic": ("thread",),
+}
+# Headers of the client's that belong to its format and go to an upstream of the same.
+CARRIED: Mapping[str, tuple[bytes, ...]] = {"anthropic": (b"anthropic-version", b"anthropic-beta")}
+# What such an upstream wants and some clients leave out.
+USUAL: Mapping[str, tuple[tuple[bytes, bytes], ...]] = {"anthropic": ((b"anthropic-version", b"2023-06-01"),)}
+REFERENCE = b'"item_reference"'
+STORE_CAPACITY, STORE_SECONDS, STORE_BYTES = 2000, 24 * 3600.0, 64 * 1024 * 1024
+
+
+class Memory:
+    """What outlives a request: proofs of reasoning, and answered responses. One per gateway."""
+
+    __slots__ = ("conversations", "keeper")
+
+    def __init__(self) -> None:
+        self.keeper = Keeper()
+        self.conversations = Conversations(STORE_CAPACITY, STORE_SECONDS, time.time, STORE_BYTES)
+
+
+class Asking:
+    """One request of an exchange: peeked at first, parsed only when an attempt must be translated."""
+
+    __slots__ = ("_asked", "_canonical", "_exchange", "peek")
+
+    def __init__(self, exchange: Exchange, body: bytes) -> None:
+        call = exchange.call
+        self._exchange = exchange
+        self._canonical: Request | None = None
+        self._asked: Asked | None = None
+        self.peek: Peek | ChatRequest
+        if call.endpoint.format == "openai_chat":
+            self.peek = parse(body, call.endpoint.operation)
+            return
+        found = peek(body, model=call.name, stream=call.stream, state=STATE.get(call.endpoint.format, ()))
+        carried = CARRIED.get(call.endpoint.format, ())
+        headers = tuple(row for row in exchange.headers if row[0] in carried)
+        said = {name for name, _ in headers}
+        headers += tuple(row for row in USUAL.get(call.endpoint.format, ()) if row[0] not in said)
+        referring = REFERENCE in bytes(found.fields.get("input", b""))
+        self.peek = replace(found, headers=headers, ours=found.ours or call.array or referring)
+
+    @property
+    def model(self) -> str:
+        return self.peek.model
+
+    @property
+    def stream(self) -> bool:
+        return self.peek.stream
+
+    def lane(self, attempt: Attempt) -> Lane:
+        """How this attempt is asked and its answer told."""
+        peek = self.peek
+        if isinstance(peek, Peek) and attempt.entry.format == self._exchange.call.endpoint.format and not peek.ours:
+            traits = traits_of(attempt.entry, attempt.model)
+            peek = replace(peek, ours=foreign(attempt.entry.format, peek.fields, traits))
+        return lane_for(attempt, self._exchange.call, peek, self.canonical, self.asked, self._remember)
+
+    def counted(self) -> Request:
+        """The request of a count of tokens. Raises Refusal."""
+        call = self._exchange.call
+        body = document(self.peek.fields)
+        if call.endpoint.format == "gemini":
+            return gemini_count(body, call.name)
+        return anthropic_count(body)
+
+    def canonical(self) -> Request:
+        """The whole request, its history and proofs put back. Raises Refusal."""
+        if self._canonical is None:
+            call = self._exchange.call
+            parsed = FORMATS[call.endpoint.format].parse(
+                document(self.peek.fields), model=call.name, stream=call.stream
+            )
+            if call.endpoint.format == "openai_responses":
+                parsed = self._exchange.memory.conversations.resume(self._caller, parsed)
+            self._canonical = self._exchange.memory.keeper.attach(self._caller, parsed)
+        return self._canonical
+
+    def asked(self) -> Asked:
+        if self._asked is None:
+            self._asked = Asked(
+                request=self.canonical(),
+                model=self.model,
+                id=self._exchange.record.request_id,
+                created=int(self._exchange.record.started_at),
+            )
+        return self._asked
+
+    @property
+    def _caller(self) -> str:
+        return str(self._exchange.record.caller.key_id)
+
+    def _remember(self, parts: tuple[Part, ...], body: Callable[[], bytes]) -> None:
+        """What was answered, for the requests that come back to it. ``body`` is the reply as the client has it."""
+        memory = self._exchange.memory
+        memory.keeper.remember(self._caller, parts)
+        if self._exchange.call.endpoint.format != "openai_responses" or self._unstored():
+            return
+        request = self.canonical()
+        answered = body()
+        name = msgspec.json.decode(answered, type=_Named).id
+        memory.conversations.remember(self._caller, name, request, parts, answered, conversation_of(request))
+
+    def _unstored(self) -> bool:
+        return bytes(self.peek.fields.get("store", b"")) == b"false"
+
+
+class _Named(msgspec.Struct):
+    id: str

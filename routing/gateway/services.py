@@ -1,0 +1,255 @@
+"""Everything beside chat: embeddings, images, speech, transcription, moderation, rerank. The same attempts, the same
+record; the replies are checked to be some and passed on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from providers.entry import Entry
+from providers.failures import classify
+from providers.transport.base import Reply, TransportError
+from providers.upstream import MAX_REPLY, Attempt, cleaned, transport_failure
+from providers.wire.errors import Kind, Refusal, UpstreamFailure
+from providers.wire.media import embeddings, images, moderation, rerank, speech, transcription
+from providers.wire.media.events import Watch
+from providers.wire.media.job import Answer, Dialect, Job, Outgoing, dialect_of
+from providers.wire.types import Usage
+from routing.gateway.answers import refusal_for
+from routing.gateway.attempts import Tries
+from routing.gateway.record import Record
+from routing.gateway.relay import KeepAlive
+from routing.gateway.writer import Header
+from routing.plan import plan
+from routing.resolve import resolve
+
+if TYPE_CHECKING:
+    from routing.gateway.exchange import Exchange
+
+monotonic = time.monotonic
+EVENTS = "text/event-stream"
+READ_WHOLE = ("application/json", "text/html")  # never sound and never events: an answer at once, or an error
+OPERATIONS = frozenset(("embeddings", "images", "transcription", "speech", "moderation", "rerank"))
+JSON_PARSERS: Mapping[str, Callable[[bytes], Job]] = {
+    "embeddings": embeddings.parse,
+    "images": images.parse,
+    "speech": speech.parse,
+    "moderation": moderation.parse,
+    "rerank": rerank.parse,
+}
+
+
+async def answer(
+    exchange: Exchange, operation: str, headers: Iterable[tuple[bytes, bytes]], body: bytes, *, name: str = ""
+) -> None:
+    """Answer one request of an operation. ``name``: the model, where the path says it (Gemini's).
+
+    Raises Refusal for what is to be told to the client.
+    """
+    record = exchange.record
+    job = _job(operation, record.client_format, headers, body, name)
+    record.requested_model, record.stream = job.model, job.stream
+    attempts = plan(resolve(exchange.snapshot, job.model, record.caller), exchange.board)
+    tries = exchange.tries = Tries(
+        _able(attempts, operation, job), exchange.board, exchange.snapshot.switches, monotonic
+    )
+    record.notes = tries.notes
+    for attempt in tries:
+        record.attempt = attempt
+        record.price = exchange.snapshot.providers[attempt.entry.id].prices.get(attempt.model)
+        said = Said(exchange, tries, attempt, operation, job)
+        try:
+            await (said.stream() if job.stream else said.whole())
+        except UpstreamFailure as failure:
+            tries.failed(failure)
+            continue
+        return
+    raise tries.refusal()
+
+
+def _job(operation: str, client: str, headers: Iterable[tuple[bytes, bytes]], body: bytes, name: str) -> Job:
+    if operation == "transcription":
+        kind = next((value for key, value in headers if key == b"content-type"), b"")
+        return transcription.parse(body, kind.decode("latin-1"))
+    if client == "gemini":
+        return embeddings.parse_gemini(body, name)
+    return JSON_PARSERS[operation](body)
+
+
+def _able(attempts: list[Attempt], operation: str, job: Job) -> list[Attempt]:
+    """The attempts at providers that have the operation and can be told the job. Raises Refusal 400 without any."""
+    having = [(attempt, path) for attempt in attempts if (path := _path(attempt.entry, operation))]
+    if not having:
+        raise Refusal(
+            400,
+            f"The model '{job.model}' cannot be used here: its provider has no {operation}.",
+            code="unsupported_operation",
+            param="model",
+        )
+    objections = [job.objection(dialect_of(path)) for _, path in having]
+    able = [attempt for (attempt, _), objection in zip(having, objections, strict=True) if objection is None]
+    if not able:
+        raise next(filter(None, objections))
+    return able
+
+
+def _path(entry: Entry, operation: str) -> str | None:
+    try:
+        return entry.path(operation)
+    except KeyError:
+        return None
+
+
+class Said:
+    """One attempt's job on its way: sent, checked, answered. Raises UpstreamFailure while another may still answer."""
+
+    __slots__ = ("_attempt", "_dialect", "_exchange", "_job", "_operation", "_outgoing", "_tries")
+
+    def __init__(self, exchange: Exchange, tries: Tries, attempt: Attempt, operation: str, job: Job) -> None:
+        self._exchange, self._tries, self._attempt = exchange, tries, attempt
+        self._operation, self._job = operation, job
+        self._dialect: Dialect = dialect_of(attempt.entry.path(operation))
+        self._outgoing: Outgoing = job.dump(self._dialect, attempt.model)
+
+    async def whole(self) -> None:
+        """Fetch everything, then answer at once."""
+        replies, kind = [], b""
+        for body in self._outgoing.bodies:
+            reply = await self._open(body, stream=False)
+            kind = reply.headers.get(b"content-type", b"")
+            replies.append(await _read(reply))
+        await self._answer(self._checked(replies, kind))
+
+    async def stream(self) -> None:
+        """Pass the reply on as it comes; its first bytes are the commitment."""
+        reply = await self._open(self._outgoing.bodies[0], stream=True)
+        kind = reply.headers.get(b"content-type", b"")
+        if _essence(kind) in READ_WHOLE:
+            await self._answer(self._checked([await _read(reply)], kind))
+            return
+        try:
+            await self._pass_on(reply, kind or b"application/octet-stream")
+        finally:
+            await reply.aclose()
+
+    async def _open(self, body: bytes, *, stream: bool) -> Reply:
+        limits, outgoing = self._exchange.limits, self._outgoing
+        headers = [(b"content-type", outgoing.content_type.encode())]
+        if outgoing.accept:
+            headers.append((b"accept", outgoing.accept.encode()))
+        return await self._exchange.upstream.open(
+            self._attempt,
+            self._operation,
+            body,
+            stream=stream,
+            timeouts=limits.stream if stream else limits.whole,
+            headers=tuple(headers),
+        )
+
+    def _checked(self, replies: list[bytes], kind: bytes) -> Answer:
+        try:
+            return self._job.read(self._dialect, replies, kind.decode("latin-1"))
+        except UpstreamFailure as failure:
+            raise self._cleaned(failure) from None
+
+    async def _answer(self, answer: Answer) -> None:
+        exchange, record = self._exchange, self._exchange.record
+        record.stream = False
+        record.first_byte_at = monotonic()
+        self._tries.answered()
+        _settle(record, answer.usage, self._job)
+        kind = (b"content-type", answer.content_type.encode("latin-1", "replace"))
+        await exchange.writer.whole(200, answer.body, (kind, *self._headers(whole=True)))
+        exchange.finished = True
+
+    async def _pass_on(self, reply: Reply, kind: bytes) -> None:
+        watch = Watch() if _essence(kind) == EVENTS else None
+        pieces = _pieces(reply.chunks(), watch)
+        try:
+            first = await anext(pieces, b"")
+        except TransportError as wrong:
+            raise transport_failure(wrong) from None
+        if watch is not None and watch.failure is not None and not first:
+            raise self._cleaned(watch.failure)
+        if not first:
+            raise UpstreamFailure(Kind.PROTOCOL, "The provider sent an empty reply.")
+        try:
+            await self._begin(kind, first)
+            await self._rest(pieces, watch)
+        finally:
+            _settle(self._exchange.record, watch.usage if watch is not None else None, self._job)
+
+    async def _begin(self, kind: bytes, first: bytes) -> None:
+        writer = self._exchange.writer
+        self._exchange.record.first_byte_at = monotonic()
+        if _essence(kind) == EVENTS:
+            await writer.begin_stream(self._headers())
+        else:
+            await writer.begin_bytes(kind, self._headers())
+        await writer.piece(first)
+
+    async def _rest(self, pieces: AsyncIterator[bytes], watch: Watch | None) -> None:
+        """What follows the first bytes. Raises Refusal: nobody else can answer any more."""
+        writer = self._exchange.writer
+        failure: UpstreamFailure | None = None
+        alive = KeepAlive(writer, self._exchange.limits.keep_alive_seconds) if watch is not None else None
+        try:
+            async for piece in pieces:
+                if alive is not None:
+                    alive.touch()
+                await writer.piece(piece)
+        except TransportError as wrong:
+            failure = transport_failure(wrong)
+        finally:
+            if alive is not None:
+                alive.stop()
+        if watch is not None and watch.failure is not None:
+            failure = self._cleaned(watch.failure)
+        if failure is not None:
+            self._tries.failed(failure)
+            raise refusal_for(failure, 1)
+        self._tries.answered()
+        await writer.end_stream()
+        self._exchange.finished = True
+
+    def _cleaned(self, failure: UpstreamFailure) -> UpstreamFailure:
+        return cleaned(self._attempt, classify(failure, self._attempt.entry.failures))
+
+    def _headers(self, *, whole: bool = False) -> tuple[Header, ...]:
+        return self._exchange.reply_headers(self._attempt, self._outgoing.dropped, whole=whole)
+
+
+async def _pieces(chunks: AsyncIterator[bytes], watch: Watch | None) -> AsyncIterator[bytes]:
+    """What goes to the client, never empty: of events whole ones, until one of them is an error."""
+    async for data in chunks:
+        piece = watch.feed(data) if watch is not None else data
+        if piece:
+            yield piece
+        if watch is not None and watch.failure is not None:
+            return
+    if watch is not None and (last := watch.end()):
+        yield last
+
+
+async def _read(reply: Reply) -> bytes:
+    """A whole reply. Raises UpstreamFailure."""
+    try:
+        return await reply.read(MAX_REPLY)
+    except TransportError as wrong:
+        raise transport_failure(wrong) from None
+    finally:
+        await reply.aclose()
+
+
+def _settle(record: Record, usage: Usage | None, job: Job) -> None:
+    """Usage as reported, else what may be estimated; where neither says anything, it stays unknown, and so its cost."""
+    estimate = job.estimate() if usage is None else None
+    if isinstance(estimate, bytes):
+        record.settle(None, estimate, b"")
+    elif (known := usage or estimate) is not None:
+        record.settle(known, b"", b"")
+
+
+def _essence(content_type: bytes) -> str:
+    return content_type.partition(b";")[0].strip().lower().decode("latin-1")
