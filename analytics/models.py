@@ -49,6 +49,7 @@ class UsageRecord(models.Model):
     price_source = models.CharField(_("price source"), max_length=60, blank=True)
     client_address = models.GenericIPAddressField(_("address"), null=True)
     user_agent = models.CharField(_("user agent"), max_length=200, blank=True)
+    dropped = models.CharField(_("not carried"), max_length=500, blank=True)
 
     class Meta:
         verbose_name, verbose_name_plural = _("request"), _("requests")

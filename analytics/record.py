@@ -69,6 +69,7 @@ COLUMNS = {
     "price_source": "text",
     "client_address": "inet",
     "user_agent": "text",
+    "dropped": "text",
 }
 _ATTEMPTS, _COST = list(COLUMNS).index("attempts"), list(COLUMNS).index("cost_usd")
 _encode = msgspec.json.Encoder().encode
@@ -236,6 +237,7 @@ def _row(o: Outcome) -> tuple[Any, ...]:
         o.price_source[:60],
         o.client_address and _address(o.client_address),
         o.user_agent[:200],
+        o.dropped[:500],
     )
 
 

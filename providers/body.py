@@ -15,13 +15,17 @@ USAGE_OPTION = msgspec.Raw(b'{"include_usage":true}')
 encode = msgspec.json.encode
 
 
-def dump(request: ChatRequest, model: str, rules: RequestRules, *, stream_usage: bool) -> tuple[bytes, tuple[str, ...]]:
+def dump(
+    request: ChatRequest, model: str, rules: RequestRules, *, stream_usage: bool, thoughts: bool = True
+) -> tuple[bytes, tuple[str, ...]]:
     """Body for an upstream of the client's format, and the names of fields that it cannot take.
 
     Values are passed on as the client wrote them; only ``model``, what the provider's rules name and, on streams,
-    ``stream_options.include_usage`` differ. ``stream_usage``: the upstream knows that option.
+    ``stream_options.include_usage`` differ. ``stream_usage``: the upstream knows that option; ``thoughts``: it takes
+    earlier thinking back.
     """
-    fields, dropped = apply(with_model(request.fields, model), rules)
+    said = request.fields if thoughts else without_thoughts(request.fields)
+    fields, dropped = apply(with_model(said, model), rules)
     if request.stream and stream_usage:
         _ask_for_usage(fields)
     else:
@@ -46,6 +50,24 @@ def apply(fields: Mapping[str, Any], rules: RequestRules) -> tuple[dict[str, Any
         if name in kept:
             kept[name] = _clamp(kept[name], low, high)
     return kept, tuple(name for name in fields if name in rules.drop)
+
+
+# Thinking that a client sends back with an assistant's turn: only some upstreams take it, strict ones refuse it.
+THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details")
+
+
+def has_thoughts(fields: Mapping[str, Any]) -> bool:
+    """Whether a chat request may carry earlier thinking: a quick look, not a parse."""
+    return b'"reasoning' in bytes(fields.get("messages", b""))
+
+
+def without_thoughts(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A chat request's top level whose assistant turns carry no thinking."""
+    messages = msgspec.json.decode(fields["messages"], type=list[dict[str, msgspec.Raw]])
+    for message in messages:
+        for name in THOUGHTS:
+            message.pop(name, None)
+    return {**fields, "messages": msgspec.Raw(encode(messages))}
 
 
 def _clamp(raw: Any, low: float, high: float) -> Any:

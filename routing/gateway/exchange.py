@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from routing.resolve import resolve
 from routing.snapshot import Snapshot
 
 monotonic = time.monotonic
+UNSAFE = re.compile(r"[^A-Za-z0-9_.,\[\]-]")  # names of what was dropped may hold a client's own words
+LONGEST_HEADER = 2000
 STREAM_TIMEOUTS = Timeouts(connect=5, write=30, first_byte=180, idle=120)
 WHOLE_TIMEOUTS = Timeouts(connect=5, write=30, first_byte=600, idle=120)  # the whole answer is made before its head
 
@@ -162,7 +165,9 @@ class Exchange:
         """The body for an attempt; the record knows from now on whom it went to."""
         self.record.attempt = attempt
         self.record.price = self.snapshot.providers[attempt.entry.id].prices.get(attempt.model)
-        return lane.prepare(attempt)
+        prepared = lane.prepare(attempt)
+        self.record.dropped = prepared.dropped
+        return prepared
 
     def reply_headers(self, attempt: Attempt, dropped: tuple[str, ...], *, whole: bool = False) -> tuple[Header, ...]:
         """Who answered, and what could not be carried to them."""
@@ -173,7 +178,7 @@ class Exchange:
             (b"x-omniroute-cache", b"bypass"),
         ]
         if dropped:
-            headers.append((b"x-omniroute-dropped", ",".join(dropped).encode()))
+            headers.append((b"x-omniroute-dropped", UNSAFE.sub("_", ",".join(dropped))[:LONGEST_HEADER].encode()))
         if whole and self.record.cost_usd is not None:
             headers.append((b"x-omniroute-cost-usd", f"{self.record.cost_usd:f}".encode()))
         return tuple(headers)

@@ -71,4 +71,5 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     price_source: str
     client_address: str | None
     user_agent: str
+    dropped: str = ""  # what could not be carried to the provider, comma separated
     pending: Pending | None = None

@@ -37,6 +37,7 @@ class Record:
     first_byte_at: float | None = None
     error_kind: str = ""
     error_message: str = ""
+    dropped: tuple[str, ...] = ()
     notes: list[AttemptNote] = field(default_factory=list)
 
     def settle(self, usage: Usage | None, body: bytes, reply: bytes) -> None:
@@ -80,5 +81,6 @@ class Record:
             price_source=self.price.source if self.price else "",
             client_address=self.client_address,
             user_agent=self.user_agent,
+            dropped=",".join(self.dropped),
             pending=self.pending,
         )

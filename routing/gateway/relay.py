@@ -9,7 +9,8 @@ from providers.failures import classify
 from providers.transport.base import Reply, Timeouts, TransportError
 from providers.upstream import Attempt, Upstream, cleaned, transport_failure
 from providers.wire.errors import UpstreamFailure
-from routing.gateway.lanes import Prepared, Stream
+from routing.gateway.lanes import Prepared
+from routing.gateway.streams import Stream
 from routing.gateway.writer import Writer
 
 MOST_HELD = 1024 * 1024  # bytes held back before the first visible event

@@ -111,6 +111,7 @@ class Said:
         self._operation, self._job = operation, job
         self._dialect: Dialect = dialect_of(attempt.entry.path(operation))
         self._outgoing: Outgoing = job.dump(self._dialect, attempt.model)
+        exchange.record.dropped = self._outgoing.dropped
 
     async def whole(self) -> None:
         """Fetch everything, then answer at once."""

@@ -138,3 +138,13 @@ def test_whatever_is_said_arrives(fields: dict[str, Any], ascii_only: bool) -> N
     said = {"model": "a/b", "messages": [{"role": "user"}], **fields}
     arrived = sent(json.dumps(said, ensure_ascii=ascii_only).encode())
     assert arrived == {**said, "model": "large"}
+
+
+def test_earlier_thinking_goes_only_to_those_who_take_it() -> None:
+    messages = b'[{"role":"user","content":"a"},{"role":"assistant","content":"b","reasoning_content":"c","odd":1.0}]'
+    request = parse(b'{"model":"m","messages":' + messages + b"}", "chat")
+    kept, _ = dump(request, "m", RequestRules(), stream_usage=True, thoughts=True)
+    assert messages in kept
+    sent, _ = dump(request, "m", RequestRules(), stream_usage=True, thoughts=False)
+    assert b"reasoning_content" not in sent
+    assert b'"content":"b","odd":1.0' in sent

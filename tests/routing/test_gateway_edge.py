@@ -383,3 +383,20 @@ def test_a_model_that_is_only_forwarded_still_has_its_price(gateway: Any, make_k
         assert reply.status_code == 200
         [stored] = gateway.records(1)
         assert stored.model == "openai/gpt-4o-mini"
+
+
+def test_what_is_not_carried_is_named_in_header_and_record(
+    gateway: Any, make_provider: Any, make_key: Any, patient: None
+) -> None:
+    """A client's own words in the names cannot break out of the header."""
+    with sim.SimulatorThread(format="anthropic") as upstream:
+        make_provider("claude", upstream.url, format="anthropic", models=("sim-large",))
+        client = Client(gateway, make_key())
+        gateway.settle()
+        odd = {"type": "evil\r\nset-cookie: a=b"}
+        reply = client.chat(model="claude/sim-large", seed=7, tools=[odd])
+        assert reply.status_code == 200, reply.text
+        assert "seed" in reply.headers["x-omniroute-dropped"].split(",")
+        assert "set-cookie" not in reply.headers
+        [row] = gateway.records(1)
+        assert "seed" in row.dropped.split(",")
