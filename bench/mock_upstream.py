@@ -1,8 +1,9 @@
 """A vendor that costs next to nothing: prepared bytes. `python -m bench.mock_upstream --port 9001`.
 
 The model name decides: `bench-stream-200x20ms` streams 200 chunks, one per 20 ms; any other name is answered
-with a small JSON chat at once. Every streamed chunk carries the time it was written (`@` and 20 digits:
-nanoseconds of CLOCK_MONOTONIC, which all processes of a machine share), so the receiver knows its delay.
+with a small JSON chat at once. At `/messages` both are in Anthropic's format. Every streamed chunk carries the
+time it was written (`@` and 20 digits: nanoseconds of CLOCK_MONOTONIC, which all processes of a machine share),
+so the receiver knows its delay.
 """
 
 import argparse
@@ -10,7 +11,7 @@ import asyncio
 import json
 import re
 import time
-from typing import cast
+from typing import NamedTuple, cast
 
 import httptools
 import uvloop
@@ -60,6 +61,54 @@ LAST_USAGE = _chunk([], usage=USAGE)
 DONE = b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n"
 
 
+class Voice(NamedTuple):
+    """What is said in one format: a whole answer, and the pieces of a stream."""
+
+    small: bytes
+    opening: bytes
+    before_stamp: bytes
+    after_stamp: bytes
+    finish: bytes
+    usage: bytes  # sent only when it was asked for
+
+
+def _event(kind: str, **data: object) -> bytes:
+    frame = f"event: {kind}\ndata: {json.dumps({'type': kind, **data})}\n\n".encode()
+    return b"%x\r\n%b\r\n" % (len(frame), frame)
+
+
+def _said(text: str) -> bytes:
+    return _event("content_block_delta", index=0, delta={"type": "text_delta", "text": text})
+
+
+MESSAGE: dict[str, object] = {
+    "id": "msg_bench",
+    "type": "message",
+    "role": "assistant",
+    "model": "bench-small",
+    "content": [{"type": "text", "text": "A short answer, as prepared."}],
+    "stop_reason": "end_turn",
+    "stop_sequence": None,
+    "usage": {"input_tokens": 12, "output_tokens": 9},
+}
+BEGUN = {**MESSAGE, "content": [], "stop_reason": None, "usage": {"input_tokens": 12, "output_tokens": 1}}
+CHAT = Voice(SMALL, OPENING, BEFORE_STAMP, AFTER_STAMP, FINISH, LAST_USAGE)
+BEFORE_SAID, AFTER_SAID = _said("@" + "0" * 20).split(b"@" + b"0" * 20)
+MESSAGES = Voice(
+    _reply(MESSAGE),
+    STREAM_HEAD
+    + _event("message_start", message=BEGUN)
+    + _event("content_block_start", index=0, content_block={"type": "text", "text": ""}),
+    BEFORE_SAID,
+    AFTER_SAID,
+    _event("content_block_stop", index=0)
+    + _event("message_delta", delta={"stop_reason": "end_turn", "stop_sequence": None}, usage={"output_tokens": 9})
+    + _event("message_stop"),
+    b"",
+)
+END = b"0\r\n\r\n"
+
+
 class Vendor(asyncio.Protocol):
     """One connection; requests one after the other, as pools send them."""
 
@@ -92,21 +141,23 @@ class Vendor(asyncio.Protocol):
         body, self._body = bytes(self._body), bytearray()
         if not body:
             self._transport.write(MODELS)
-        elif wanted := STREAM.search(body):
-            self._transport.write(OPENING)
-            usage = LAST_USAGE if b'"include_usage"' in body else b""
-            self._stream(int(wanted[1]), int(wanted[2]) / 1000, usage)
+            return
+        voice, end = (MESSAGES, END) if self._url.endswith(b"/messages") else (CHAT, DONE)
+        if wanted := STREAM.search(body):
+            self._transport.write(voice.opening)
+            usage = voice.usage if b'"include_usage"' in body else b""
+            self._stream(int(wanted[1]), int(wanted[2]) / 1000, voice, voice.finish + usage + end)
         else:
-            self._transport.write(SMALL)
+            self._transport.write(voice.small)
 
-    def _stream(self, count: int, interval: float, usage: bytes) -> None:
+    def _stream(self, count: int, interval: float, voice: Voice, last: bytes) -> None:
         loop, start = asyncio.get_running_loop(), asyncio.get_running_loop().time()
 
         def tick(number: int) -> None:
             if number == count:
-                self._transport.write(FINISH + usage + DONE)
+                self._transport.write(last)
                 return
-            self._transport.write(b"%b@%020d%b" % (BEFORE_STAMP, time.monotonic_ns(), AFTER_STAMP))
+            self._transport.write(b"%b@%020d%b" % (voice.before_stamp, time.monotonic_ns(), voice.after_stamp))
             self._timer = loop.call_at(start + (number + 2) * interval, tick, number + 1)
 
         self._timer = loop.call_at(start + interval, tick, 0)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,7 +77,7 @@ http {{
     return System(_url(place), command)
 
 
-def gateway(place: Place) -> System:
+def gateway(place: Place, format: str = "openai_chat") -> System:
     """OmniRoute itself: one worker, embedded parts, a provider `bench`, a priced model, a client key."""
     program = Path(place.python).parent / "omniroute"
     inline = "import sys; from omniroute.cli import main; sys.exit(main())"
@@ -90,7 +91,7 @@ providers:
   - id: bench
     name: Bench
     alias: bench
-    format: openai_chat
+    format: {format}
     base_url: {place.upstream}
     allow_private_network: true
     models:
@@ -160,6 +161,7 @@ ROWS: dict[str, Callable[[Place], System]] = {
     "direct": direct,
     "nginx": nginx,
     "gateway": gateway,
+    "translated": partial(gateway, format="anthropic"),  # OpenAI's clients, a provider of Anthropic's format
     "litellm": litellm,
     "portkey": portkey,
 }
