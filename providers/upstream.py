@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from providers.auth.base import Credential
 from providers.entry import Entry
 from providers.failures import classify, retry_after
 from providers.transport.base import Outbound, Phase, Reply, Route, Timeouts, TransportError
@@ -41,6 +42,7 @@ class Link:
     base_path: str
     headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
+    credential: Credential | None = field(default=None, repr=False)  # signs each request; None: ``headers`` suffice
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,9 @@ def link(
     secret: str | None,
     proxy: str | None,
     user_agent: str,
+    credential: Credential | None = None,
 ) -> Link:
-    """A connection of entry, ready to use."""
+    """A connection of entry, ready to use. ``secret`` becomes a fixed header; ``credential`` signs each request."""
     parts = urlsplit(entry.base_url)
     route = Route(
         scheme=parts.scheme,
@@ -85,6 +88,7 @@ def link(
         base_path=parts.path.rstrip("/"),
         headers=tuple((key.encode(), value.encode()) for key, value in headers.items()),
         secrets=tuple(text for text in (secret, proxy) if text),
+        credential=credential,
     )
 
 
@@ -118,10 +122,7 @@ class Upstream:
             here.route,
             timeouts,
         )
-        try:
-            reply = await self._transports.of(here.route, here.transport).send(outbound)
-        except TransportError as wrong:
-            raise transport_failure(wrong) from None
+        reply = await self._send(here, outbound)
         if reply.status < 300:
             return reply
         try:
@@ -129,12 +130,36 @@ class Upstream:
         finally:
             await reply.aclose()
 
+    async def _send(self, link: Link, outbound: Outbound) -> Reply:
+        """Signed and sent; once more after a 401 that a renewed credential may cure."""
+        credential = link.credential
+        signed = await credential.sign(outbound) if credential is not None else outbound
+        try:
+            transport = self._transports.of(link.route, link.transport)
+            reply = await transport.send(signed)
+            if reply.status != 401 or credential is None or not await _renewed(credential, signed, reply):
+                return reply
+            return await transport.send(await credential.sign(outbound))
+        except TransportError as wrong:
+            raise transport_failure(wrong) from None
+
     async def keep(self, routes: Collection[Route]) -> None:
         """Close what the new configuration no longer names; running requests end as they began."""
         await self._transports.forget(routes)
 
     async def aclose(self) -> None:
         await self._transports.aclose()
+
+
+async def _renewed(credential: Credential, request: Outbound, reply: Reply) -> bool:
+    """Whether asking once more is worth it; the refusal is closed then, and on every way out but a plain no."""
+    closing = True
+    try:
+        closing = await credential.refused(request)
+    finally:
+        if closing:
+            await reply.aclose()
+    return closing
 
 
 def _over(
