@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from contextlib import suppress
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "omniroute.settings")
@@ -22,9 +23,11 @@ from analytics import live, metrics, record
 from analytics.outbox import Outbox
 from omniroute.forwarded import forwarded
 from omniroute.health import Readiness, Receive, Scope, Send, healthz
+from routing.board import News
 from routing.gateway.consumer import Gateway
 from routing.gateway.endpoints import is_client_path as is_client_api
 from routing.gateway.exchange import Limits
+from routing.health import HealthSync, claim_probe
 from routing.publish import Publisher
 
 __all__ = ["application", "is_client_api", "runtime"]
@@ -43,8 +46,10 @@ class Runtime:
         journal = settings.DATA_DIR / "outbox"
         self.outbox = Outbox(journal, record.store, observe=metrics.observe)
         limits = Limits(max_body=settings.MAX_BODY_BYTES)
-        self.gateway = Gateway(self.outbox.put, complain, metrics.reject, limits=limits)
+        self.gateway = Gateway(self.outbox.put, complain, metrics.reject, limits=limits, claim=claim)
         self.publisher = Publisher(self.gateway.publish)
+        self.health = HealthSync(self._news, self._learn)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.ready = Readiness(lambda: self.gateway.snapshot is not None)
         self.started = False
         self._starting: asyncio.Future[None] | None = None
@@ -54,7 +59,7 @@ class Runtime:
         if self._starting is not None:
             await asyncio.shield(self._starting)
             return
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         self._starting = loop.create_future()
         live.attach(loop)
         metrics.watch(
@@ -64,6 +69,7 @@ class Runtime:
         )
         self.outbox.start()
         self.publisher.start()
+        self.health.start()
         await asyncio.to_thread(self.publisher.wait_first, FIRST_SNAPSHOT_SECONDS)
         self.started = True
         self._starting.set_result(None)
@@ -76,7 +82,22 @@ class Runtime:
         live.detach()
         await self.gateway.aclose()
         await asyncio.to_thread(self.publisher.stop)
+        await asyncio.to_thread(self.health.stop)
         await asyncio.to_thread(self.outbox.close)
+
+    def _news(self) -> list[News]:
+        """From the health thread: a deque gives and takes at once."""
+        news = self.gateway.board.news
+        return [news.popleft() for _ in range(len(news))]
+
+    def _learn(self, news: list[News]) -> None:
+        assert self._loop is not None
+        with suppress(RuntimeError):  # the loop is closed: the process ends
+            self._loop.call_soon_threadsafe(self.gateway.board.learn, news)
+
+
+async def claim(subject: str) -> bool:
+    return await asyncio.to_thread(claim_probe, subject)
 
 
 def complain(request_id: str, mistake: BaseException) -> None:

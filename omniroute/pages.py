@@ -22,7 +22,7 @@ from routing import keys
 from routing.models import GatewaySettings
 from routing.publish import build
 from routing.resolve import offered
-from routing.snapshot import Caller
+from routing.snapshot import Access, Caller
 
 RANGES = ((24, gettext_lazy("24 hours")), (24 * 7, gettext_lazy("7 days")), (24 * 30, gettext_lazy("30 days")))
 
@@ -135,7 +135,8 @@ def _person(request: HttpRequest) -> User:
 
 def _models(patterns: list[list[str]]) -> list[str]:
     """What ``/v1/models`` would list for a key with all of these patterns."""
-    caller = Caller(key_id=None, key_name="", patterns=tuple(pattern for several in patterns for pattern in several))
+    access = Access(models=tuple(pattern for several in patterns for pattern in several))
+    caller = Caller(key_id=None, key_name="", access=access)
     return [name for name, _owner in offered(build(), caller)]
 
 

@@ -22,8 +22,9 @@ class Rest(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Consequence:
     """``final``: no other attempt can help. ``seconds``: the first rest, doubled per repetition up to ``longest``.
-    ``trips``: counts for the provider's circuit breaker. ``skips_model``: the provider's other connections would say
-    the same of this model."""
+    ``trips``: counts for the circuit breakers. ``skips_model``: the provider's other connections would say the same of
+    this model. ``terminal``: the connection is done for until somebody mends it, a success, or ``seconds`` have
+    passed; no other rest replaces it."""
 
     final: bool = False
     rest: Rest = Rest.NOTHING
@@ -31,8 +32,10 @@ class Consequence:
     longest: float = 0
     trips: bool = False
     skips_model: bool = False
+    terminal: bool = False
 
 
+DAY = 86400.0
 CONSEQUENCES: Mapping[Kind, Consequence] = {
     Kind.BAD_REQUEST: Consequence(final=True),
     Kind.CONTEXT_LENGTH: Consequence(skips_model=True),
@@ -40,7 +43,10 @@ CONSEQUENCES: Mapping[Kind, Consequence] = {
     Kind.MODEL: Consequence(rest=Rest.MODEL, seconds=120, longest=120),
     Kind.AUTH: Consequence(rest=Rest.CONNECTION, seconds=120, longest=120),
     Kind.PERMISSION: Consequence(rest=Rest.CONNECTION, seconds=120, longest=120),
-    Kind.QUOTA: Consequence(rest=Rest.CONNECTION, seconds=120, longest=120),
+    Kind.BANNED: Consequence(rest=Rest.CONNECTION, seconds=DAY, longest=DAY, terminal=True),
+    # Credit may have been bought meanwhile: one request an hour finds out.
+    Kind.CREDIT: Consequence(rest=Rest.CONNECTION, seconds=3600, longest=3600, terminal=True),
+    Kind.QUOTA: Consequence(rest=Rest.CONNECTION, seconds=120, longest=3600),
     Kind.RATE_LIMITED: Consequence(rest=Rest.CONNECTION, seconds=1, longest=120),
     Kind.OVERLOADED: Consequence(rest=Rest.CONNECTION, seconds=3, longest=60, trips=True),
     Kind.TIMEOUT: Consequence(rest=Rest.CONNECTION, seconds=3, longest=60, trips=True),
@@ -51,7 +57,7 @@ CONSEQUENCES: Mapping[Kind, Consequence] = {
 
 BY_STATUS: Mapping[int, Kind] = {
     401: Kind.AUTH,
-    402: Kind.QUOTA,
+    402: Kind.CREDIT,
     403: Kind.PERMISSION,
     404: Kind.MODEL,
     405: Kind.MODEL,
@@ -68,9 +74,15 @@ BY_STATUS: Mapping[int, Kind] = {
 BY_CODE: Mapping[str, Kind] = {
     "context_length_exceeded": Kind.CONTEXT_LENGTH,
     "exceed_context_size_error": Kind.CONTEXT_LENGTH,
-    "insufficient_quota": Kind.QUOTA,
-    "billing_hard_limit_reached": Kind.QUOTA,
-    "billing_not_active": Kind.QUOTA,
+    "insufficient_quota": Kind.QUOTA,  # of money or of a window: vendors say it for both, so it backs off to an hour
+    "billing_hard_limit_reached": Kind.CREDIT,
+    "billing_not_active": Kind.CREDIT,
+    "account_deactivated": Kind.BANNED,
+    "organization_deactivated": Kind.BANNED,
+    "account_suspended": Kind.BANNED,
+    "access_terminated_error": Kind.BANNED,
+    "usage_limit_reached": Kind.QUOTA,
+    "QUOTA_EXHAUSTED": Kind.QUOTA,
     "invalid_api_key": Kind.AUTH,
     "model_not_found": Kind.MODEL,
     "model_not_supported": Kind.MODEL,
@@ -83,7 +95,7 @@ BY_CODE: Mapping[str, Kind] = {
     "rate_limit_error": Kind.RATE_LIMITED,
     "authentication_error": Kind.AUTH,
     "permission_error": Kind.PERMISSION,
-    "billing_error": Kind.QUOTA,
+    "billing_error": Kind.CREDIT,
     "not_found_error": Kind.MODEL,
     "timeout_error": Kind.TIMEOUT,
     "API_KEY_INVALID": Kind.AUTH,
@@ -119,9 +131,24 @@ BY_WORDS: tuple[tuple[re.Pattern[str], Kind], ...] = (
     ),
     (
         re.compile(
-            r"insufficient (quota|balance|credit|funds)|exceeded your (current|monthly) quota|credit balance"
-            r"|(billing|spending|spend|usage|monthly|weekly) (hard )?limit|(no|out of|used all) (\w+ )?credits"
-            r"|billing (is )?not active|payment required",
+            r"\b(account|organi[sz]ation|workspace|project)\b( has been| was| is)?( permanently| temporarily)?"
+            r" (banned|suspended|deactivated|disabled|terminated|blocked)\b|access has been (revoked|terminated)",
+            re.I,
+        ),
+        Kind.BANNED,
+    ),
+    (
+        re.compile(
+            r"insufficient (balance|credit|funds)|credit balance|(billing|spending|spend) (hard )?limit"
+            r"|(no|out of|used all) (\w+ )?credits|billing (is )?not active|payment required",
+            re.I,
+        ),
+        Kind.CREDIT,
+    ),
+    (
+        re.compile(
+            r"insufficient quota|exceeded your (current|monthly|daily) quota"
+            r"|(usage|monthly|weekly|daily) (hard )?limit",
             re.I,
         ),
         Kind.QUOTA,
@@ -149,7 +176,7 @@ def classify(failure: UpstreamFailure, special: Mapping[str, Kind] = {}) -> Upst
     for table, keys in ((special, (failure.code, failure.type, str(status))), (BY_CODE, (failure.code, failure.type))):
         for key in keys:
             if key is not None and key in table:
-                failure.kind = table[key]
+                failure.kind = _refined(table[key], failure.message) if table is BY_CODE else table[key]
                 return failure
     failure.kind = _by_status(failure, status)
     return failure
@@ -165,16 +192,23 @@ def _by_status(failure: UpstreamFailure, status: int | None) -> Kind:
         # The vendor's own word for a failure after the head of its reply is often only a type; without it, its fault.
         return _by_words(failure.message) or failure.kind
     known = BY_STATUS.get(status)
-    if known in (Kind.RATE_LIMITED, Kind.PERMISSION):
-        return _by_words(failure.message, (Kind.QUOTA,)) or known
+    if known is Kind.RATE_LIMITED:
+        return _by_words(failure.message, (Kind.CREDIT, Kind.QUOTA)) or known
     if known is not None:
-        return known
+        return _refined(known, failure.message)
     if status >= 500:
         return _by_words(failure.message) or Kind.SERVER
     if failure.param and failure.param != "model":
         # The vendor names the field and may repeat what the client wrote in it: its words then blame nobody else.
         return _by_words(failure.message, (Kind.CONTEXT_LENGTH, Kind.CONTENT_FILTER)) or Kind.BAD_REQUEST
     return _by_words(failure.message) or Kind.BAD_REQUEST
+
+
+def _refined(kind: Kind, message: str) -> Kind:
+    """A refusal whose words say that the account is closed or has no money is that."""
+    if kind not in (Kind.AUTH, Kind.PERMISSION):
+        return kind
+    return _by_words(message, (Kind.BANNED, Kind.CREDIT, Kind.QUOTA)) or kind
 
 
 def _by_words(message: str, only: tuple[Kind, ...] | None = None) -> Kind | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.core.validators import MinValueValidator, RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -63,6 +63,13 @@ class Provider(models.Model):
     )
     any_model = models.BooleanField(_("forward any model name"), null=True, blank=True)
     transport = models.CharField(_("HTTP client"), max_length=10, choices=TransportKind, default=TransportKind.FAST)
+    strategy = models.CharField(
+        _("choice among connections"),
+        max_length=20,
+        blank=True,
+        validators=[slug],
+        help_text=_("Empty: as in the gateway's settings."),
+    )
 
     class Meta:
         verbose_name, verbose_name_plural = _("provider"), _("providers")
@@ -133,6 +140,16 @@ class Connection(models.Model):
         max_length=300, blank=True, editable=False
     )  # scheme://host:port the secret was given for; it is never sent anywhere else
     priority = models.PositiveIntegerField(_("priority"), default=1, help_text=_("Lower is tried first."))
+    weight = models.PositiveIntegerField(
+        _("weight"), default=1, validators=[MaxValueValidator(100)], help_text=_("For the choice by weight.")
+    )
+    requests_per_minute = models.PositiveIntegerField(
+        _("requests per minute"), default=0, help_text=_("0: no limit. Further requests wait for their turn.")
+    )
+    min_gap_ms = models.PositiveIntegerField(
+        _("gap between requests"), default=0, validators=[MaxValueValidator(60_000)], help_text=_("Milliseconds.")
+    )
+    max_concurrent = models.PositiveIntegerField(_("requests at once"), default=0, help_text=_("0: no limit."))
     enabled = models.BooleanField(_("enabled"), default=True)
     proxy = EncryptedTextField(
         _("proxy"),

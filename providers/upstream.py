@@ -42,6 +42,7 @@ class Link:
     base_path: str
     headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
+    weight: int = 1  # among the provider's connections, for the strategy "weighted"
     credential: Credential | None = field(default=None, repr=False)  # signs each request; None: ``headers`` suffice
 
 
@@ -63,6 +64,7 @@ def link(
     secret: str | None,
     proxy: str | None,
     user_agent: str,
+    weight: int = 1,
     credential: Credential | None = None,
 ) -> Link:
     """A connection of entry, ready to use. ``secret`` becomes a fixed header; ``credential`` signs each request."""
@@ -88,6 +90,7 @@ def link(
         base_path=parts.path.rstrip("/"),
         headers=tuple((key.encode(), value.encode()) for key, value in headers.items()),
         secrets=tuple(text for text in (secret, proxy) if text),
+        weight=weight,
         credential=credential,
     )
 

@@ -110,7 +110,22 @@ class GatewaySettingsAdmin(ModelAdmin):
         near = dict.fromkeys(("en", get_language() or "en"))
         far = [code for code, _name in settings.LANGUAGES if code not in near]
         return (
-            (None, {"fields": ("require_api_key", "connection_cooldown", "circuit_breaker")}),
+            (None, {"fields": ("require_api_key", "connection_cooldown", "circuit_breaker", "session_affinity")}),
+            (_("Choice among connections"), {"fields": ("connection_strategy", "sticky_requests", "quota_reserve")}),
+            (
+                _("Resilience"),
+                {
+                    "fields": (
+                        "breaker_failures",
+                        "breaker_seconds",
+                        "longest_rest_seconds",
+                        "max_attempts",
+                        "attempt_seconds",
+                        "patience_seconds",
+                        "queue_seconds",
+                    )
+                },
+            ),
             (_("Notice"), {"fields": [build_localized_fieldname("notice", code) for code in near]}),
             (
                 _("Notice in other languages"),

@@ -20,6 +20,7 @@ from accounts.models import Team, User
 from accounts.permissions import teams_visible_to, users_visible_to
 from routing import combos, keys
 from routing.models import Alias, ApiKey, Combo, GatewaySettings
+from routing.snapshot import Switches
 
 METHODS = ["get", "post", "patch", "delete", "head", "options"]
 MOST_STEPS = 100
@@ -227,7 +228,7 @@ class AliasViewSet(viewsets.ModelViewSet[Alias]):
 class SettingsSerializer(serializers.ModelSerializer[GatewaySettings]):
     class Meta:
         model = GatewaySettings
-        fields = ["require_api_key", "connection_cooldown", "circuit_breaker", "notice"]
+        fields = [*Switches.__dataclass_fields__, "notice"]
 
 
 class SettingsViewSet(mixins.RetrieveModelMixin, mixins.UpdateModelMixin, viewsets.GenericViewSet[GatewaySettings]):

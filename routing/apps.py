@@ -1,3 +1,7 @@
+from __future__ import annotations
+
+from typing import Any
+
 from django.apps import AppConfig
 from django.db.models.signals import post_delete, post_save
 from django.utils.translation import gettext_lazy as _
@@ -8,8 +12,18 @@ class RoutingConfig(AppConfig):
     verbose_name = _("Routing")
 
     def ready(self) -> None:
+        from providers.models import Connection
         from routing import publish
 
         for model in publish.WATCHED:
             for signal in (post_save, post_delete):
                 signal.connect(publish.on_change, sender=model, dispatch_uid=f"publish {model.__name__} {id(signal)}")
+        post_save.connect(_mended, sender=Connection, dispatch_uid="health of a connection")
+
+
+def _mended(instance: Any, update_fields: Any = None, raw: bool = False, **kwargs: Any) -> None:
+    """Somebody gave a connection another credential, or switched it: nothing is held against it any more."""
+    from routing import health
+
+    if not raw and (update_fields is None or {"secret", "enabled"} & set(update_fields)):
+        health.forget_connection(instance.pk)

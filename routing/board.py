@@ -1,174 +1,240 @@
-"""What is resting and for how long: cooldowns of connections and models, circuit breakers of providers, counters.
+"""What is known of providers and connections right now: what rests, which circuit breakers are open, how fast each may
+be asked, who served which conversation, and the counters behind the strategies.
 
-One board per process, in memory. Every rest is bounded in time; one that has ended is remembered until the next
-success, because a repetition doubles it. The methods never wait, so the board needs no lock: it is only touched from
-the event loop.
+One board per process, in memory; it belongs to the event loop, its methods never wait and need no lock. What rests and
+which breakers are open is told to the other processes (``news``) and learned from them (``learn``), see
+``routing.health``.
 """
 
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from random import Random
-from typing import TypeVar
 
-from providers.failures import CONSEQUENCES, Rest
+from providers.failures import CONSEQUENCES
 from providers.upstream import Attempt
 from providers.wire.errors import Kind, UpstreamFailure
+from routing.bounded import put
+from routing.breakers import Breaker, Breakers
+from routing.pace import Paces
+from routing.rests import Cooldown, Rests, hard
+from routing.sessions import Sessions
+from routing.snapshot import Switches
 
-BREAKER_FAILURES = 5  # in a row
-BREAKER_SECONDS = 30.0
-MOST_LEVELS = 10
-MOST_ENTRIES = 50_000
-
-Key = tuple[int, str]  # connection id, model ("" = the whole connection)
-
-
-@dataclass(slots=True)
-class Cooldown:
-    until: float
-    kind: Kind
-    level: int
-
-
-@dataclass(slots=True)
-class Breaker:
-    """Closed while ``opened_at`` is None; open for BREAKER_SECONDS from then; after that ``probe`` is the one attempt
-    that may find out."""
-
-    failures: int = 0
-    opened_at: float | None = None
-    probe: Attempt | None = None
+MOST_NEWS = 10_000
+RETRY_SHARE = 0.2  # further requests to a provider that fails, per request that asks it first
+RETRY_RESERVE = 10.0  # how many a quiet provider may have at once
+SMOOTHING = 0.2  # weight of the newest first byte in a model's latency
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Why an attempt is not to be made now. ``seconds`` until it may be; ``hard``: asking sooner is pointless."""
+    """Why an attempt is not to be made now. ``seconds`` until it may be; ``hard``: asking sooner is pointless.
+    ``why`` is a word for the request's trail."""
 
     kind: Kind
     seconds: float
     hard: bool
+    why: str = "resting"
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """A change of health. ``subject`` is a provider's id, or ``#`` and a connection's; ``model`` only of a rest of one
+    model. ``until`` and ``at`` are Unix time; ``until`` None: nothing is held against it any more."""
+
+    subject: str
+    model: str
+    what: str  # "rest" | "breaker"
+    kind: str
+    level: int  # repetitions of a rest, failures in a row of a breaker
+    until: float | None
+    words: str
+    at: float
+
+    @property
+    def key(self) -> str:
+        return f"{self.what} {self.subject} {self.model}".rstrip()
 
 
 @dataclass(slots=True)
 class Board:
-    """``clock`` is monotonic seconds."""
+    """``clock`` is monotonic seconds, ``wall`` Unix time."""
 
     clock: Callable[[], float] = time.monotonic
     die: Random = field(default_factory=Random)
-    _cooldowns: OrderedDict[Key, Cooldown] = field(default_factory=OrderedDict)
-    _breakers: dict[str, Breaker] = field(default_factory=dict)
+    wall: Callable[[], float] = time.time
+    news: deque[News] = field(default_factory=lambda: deque(maxlen=MOST_NEWS))
+    rests: Rests = field(init=False)
+    breakers: Breakers = field(init=False)
+    paces: Paces = field(init=False)
+    sessions: Sessions = field(init=False)
     _turns: dict[str, int] = field(default_factory=dict)
     _uses: OrderedDict[str, int] = field(default_factory=OrderedDict)
+    _latencies: OrderedDict[str, float] = field(default_factory=OrderedDict)
+    _retries: dict[str, float] = field(default_factory=dict)
+    _running: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.rests, self.breakers = Rests(self.clock), Breakers(self.clock)
+        self.paces, self.sessions = Paces(self.clock), Sessions(self.clock)
+
+    def configure(self, switches: Switches) -> None:
+        """What the operator set; holds for what happens from now on. From any thread."""
+        self.breakers.threshold, self.breakers.seconds = switches.breaker_failures, switches.breaker_seconds
+        self.rests.longest = switches.longest_rest_seconds
 
     # -- asking -------------------------------------------------------------------------------------------------------
     def verdict(self, attempt: Attempt, *, cooldowns: bool, breakers: bool) -> Verdict | None:
         """None when the attempt may be made."""
-        found = self._breaker_verdict(attempt) if breakers and self._breakers else None
-        if found is None and cooldowns and self._cooldowns:
-            found = self._cooldown_verdict(attempt)
-        return found
+        if breakers and self.breakers.found:
+            for subject in (attempt.entry.id, _subject(attempt)):
+                if (left := self.breakers.wait(subject)) is not None:
+                    return Verdict(Kind.OVERLOADED, left, hard=True, why="breaker_open")
+            if self._crowded(attempt.entry.id):
+                return Verdict(Kind.OVERLOADED, 1.0, hard=False, why="failing")
+        if cooldowns and self.rests.found:
+            rest = self.rests.of(attempt.link.connection_id, attempt.model)
+            if rest is not None:
+                return Verdict(rest.kind, rest.until - self.clock(), hard=hard(rest.kind))
+        return None
 
-    def _breaker_verdict(self, attempt: Attempt) -> Verdict | None:
-        breaker = self._breakers.get(attempt.entry.id)
-        if breaker is None or breaker.opened_at is None:
-            return None
-        left = breaker.opened_at + BREAKER_SECONDS - self.clock()
-        if left <= 0 and breaker.probe is None:
-            return None
-        return Verdict(Kind.OVERLOADED, max(left, 1.0), hard=True)
+    def _crowded(self, provider: str) -> bool:
+        """A provider that failed last is asked by no more requests at once than would open its breaker: a crowd finds
+        out no more than these."""
+        return bool(self.breakers.failures(provider)) and self._running.get(provider, 0) >= self.breakers.threshold
 
-    def _cooldown_verdict(self, attempt: Attempt) -> Verdict | None:
-        """The harder one of the connection's and the model's, then the longer one."""
-        now, connection = self.clock(), attempt.link.connection_id
-        rests = (self._cooldowns.get((connection, "")), self._cooldowns.get((connection, attempt.model)))
-        found = [
-            Verdict(rest.kind, rest.until - now, hard=not CONSEQUENCES[rest.kind].trips)
-            for rest in rests
-            if rest is not None and rest.until > now
-        ]
-        return max(found, key=lambda verdict: (verdict.hard, verdict.seconds), default=None)
+    def probing(self, attempt: Attempt) -> list[str]:
+        """The open breakers whose one probe this attempt would be."""
+        if not self.breakers.found:
+            return []
+        return [subject for subject in (attempt.entry.id, _subject(attempt)) if self.breakers.probing(subject)]
 
-    def turn(self, combo: str) -> int:
-        """How many requests this combo has had; counts this one."""
-        self._turns[combo] = turn = self._turns.get(combo, -1) + 1
+    def may_retry(self, attempt: Attempt) -> bool:
+        """Whether a request that this provider already failed may ask it once more: a share of what it is asked first,
+        so that a failing provider is not asked many times over."""
+        left = self._retries.get(attempt.entry.id, RETRY_RESERVE)
+        if left < 1:
+            return False
+        self._retries[attempt.entry.id] = left - 1
+        return True
+
+    def turn(self, name: str) -> int:
+        """How many requests this combo (or provider) has had; counts this one."""
+        self._turns[name] = turn = self._turns.get(name, -1) + 1
         return turn
 
     def uses(self, key: str) -> int:
         return self._uses.get(key, 0)
 
     def recent_failures(self, key: str) -> int:
-        """Failures in a row of the provider of a step (``provider/model``)."""
-        breaker = self._breakers.get(key.partition("/")[0])
-        return breaker.failures if breaker is not None else 0
+        """Failures in a row of the provider of a step (``provider/model``), or of a connection (``#id``)."""
+        return self.breakers.failures(key if key.startswith("#") else key.partition("/")[0])
+
+    def latency(self, key: str) -> float | None:
+        """Seconds to the first byte of late, of a step or a connection; None when it was never measured."""
+        return self._latencies.get(key)
 
     # -- telling ------------------------------------------------------------------------------------------------------
-    def began(self, attempt: Attempt) -> None:
-        """An attempt is being made: counts as use, and as the one probe of a breaker whose time is over."""
-        key = f"{attempt.entry.id}/{attempt.model}"
-        _bounded(self._uses, key, self.uses(key) + 1)
-        breaker = self._breakers.get(attempt.entry.id)
-        if breaker is None or breaker.opened_at is None or breaker.probe is not None:
-            return
-        if self.clock() >= breaker.opened_at + BREAKER_SECONDS:
-            breaker.probe = attempt
+    def began(self, attempt: Attempt, *, first: bool = True) -> None:
+        """An attempt is being made; ``first`` of its request at this provider."""
+        subject = _subject(attempt)
+        self._running[attempt.entry.id] = self._running.get(attempt.entry.id, 0) + 1
+        for key in (f"{attempt.entry.id}/{attempt.model}", subject):
+            put(self._uses, key, self.uses(key) + 1)
+        if first and (left := self._retries.get(attempt.entry.id, RETRY_RESERVE)) < RETRY_RESERVE:
+            self._retries[attempt.entry.id] = left + RETRY_SHARE
+        if self.breakers.found:
+            self.breakers.began(attempt.entry.id, attempt)
+            self.breakers.began(subject, attempt)
+
+    def spoke(self, attempt: Attempt, seconds: float) -> None:
+        """Its first byte came after so many seconds."""
+        for key in (f"{attempt.entry.id}/{attempt.model}", _subject(attempt)):
+            before = self._latencies.get(key, seconds)
+            put(self._latencies, key, before + SMOOTHING * (seconds - before))
 
     def succeeded(self, attempt: Attempt) -> None:
         """Clears everything that was held against the provider, the connection and the model."""
-        self._breakers.pop(attempt.entry.id, None)
-        self._cooldowns.pop((attempt.link.connection_id, ""), None)
-        self._cooldowns.pop((attempt.link.connection_id, attempt.model), None)
+        self._ended(attempt)
+        self._retries.pop(attempt.entry.id, None)
+        if self.breakers.found:
+            for subject in (attempt.entry.id, _subject(attempt)):
+                before = self.breakers.found.get(subject)
+                if self.breakers.succeeded(subject) and before is not None and before.opened_at is not None:
+                    self._tell_breaker(subject, None)
+        if self.rests.found:
+            for connection, model in self.rests.succeeded(attempt.link.connection_id, attempt.model):
+                self._tell_rest(connection, model, None)
 
     def failed(self, attempt: Attempt, failure: UpstreamFailure) -> None:
         """Note a failure, as ``providers.failures`` says what follows from it."""
-        now, follows = self.clock(), CONSEQUENCES[failure.kind]
-        was_probe = self._give_back(attempt)
-        if follows.trips:
-            self._count(attempt.entry.id, was_probe, now)
-        if follows.rest is Rest.NOTHING:
-            return
-        key = (attempt.link.connection_id, attempt.model if follows.rest is Rest.MODEL else "")
-        before = self._cooldowns.get(key)
-        if before is not None and before.until > now:
-            # Parallel failures of one cause count once; only a longer wait that the provider asks for is news.
-            if failure.retry_after is not None and now + failure.retry_after > before.until:
-                _bounded(self._cooldowns, key, Cooldown(now + failure.retry_after, failure.kind, before.level))
-            return
-        level = min(before.level + 1, MOST_LEVELS) if before is not None and before.kind is failure.kind else 0
-        seconds = failure.retry_after
-        if seconds is None:
-            seconds = min(follows.seconds * 2**level, follows.longest)
-        _bounded(self._cooldowns, key, Cooldown(now + seconds, failure.kind, level))
+        self._ended(attempt)
+        for subject in (attempt.entry.id, _subject(attempt)):
+            if CONSEQUENCES[failure.kind].trips:
+                if self.breakers.failed(subject, attempt):
+                    self._tell_breaker(subject, self.breakers.found[subject])
+            else:
+                self.breakers.give_back(subject, attempt)
+        key = self.rests.failed(attempt.link.connection_id, attempt.model, failure)
+        if key is not None:
+            self._tell_rest(*key, self.rests.found[key])
 
     def abandoned(self, attempt: Attempt) -> None:
         """An attempt ended without a verdict (the client left): a probe is given back."""
-        self._give_back(attempt)
+        self._ended(attempt)
+        for subject in (attempt.entry.id, _subject(attempt)):
+            self.breakers.give_back(subject, attempt)
 
-    def _give_back(self, attempt: Attempt) -> bool:
-        """Whether the attempt was its provider's probe, which it now no longer is."""
-        breaker = self._breakers.get(attempt.entry.id)
-        if breaker is None or breaker.probe is not attempt:
-            return False
-        breaker.probe = None
-        return True
+    def _ended(self, attempt: Attempt) -> None:
+        left = self._running.get(attempt.entry.id, 0) - 1
+        if left > 0:
+            self._running[attempt.entry.id] = left
+        else:
+            self._running.pop(attempt.entry.id, None)
 
-    def _count(self, provider_id: str, was_probe: bool, now: float) -> None:
-        """A failed probe opens again; what began before the breaker opened and fails now does not prolong it."""
-        breaker = self._breakers.setdefault(provider_id, Breaker())
-        breaker.failures += 1
-        if was_probe or (breaker.opened_at is None and breaker.failures >= BREAKER_FAILURES):
-            breaker.opened_at = now
+    # -- other processes ----------------------------------------------------------------------------------------------
+    def learn(self, rows: Iterable[News]) -> None:
+        """What others found out, or somebody reset."""
+        now, wall = self.clock(), self.wall()
+        for row in rows:
+            until = None if row.until is None else now + (row.until - wall)
+            if row.what == "breaker":
+                self._learn_breaker(row, until)
+            else:
+                self._learn_rest(row, until)
+
+    def _learn_breaker(self, row: News, until: float | None) -> None:
+        if until is None:
+            self.breakers.found.pop(row.subject, None)
+            return
+        known = self.breakers.found.setdefault(row.subject, Breaker())
+        known.failures, known.opened_at = max(known.failures, row.level), until - self.breakers.seconds
+
+    def _learn_rest(self, row: News, until: float | None) -> None:
+        key = (int(row.subject[1:]), row.model)
+        if until is None:
+            self.rests.found.pop(key, None)
+        else:
+            put(self.rests.found, key, Cooldown(until, Kind(row.kind), row.level, row.words))
+
+    def _tell_breaker(self, subject: str, breaker: Breaker | None) -> None:
+        opened = breaker.opened_at if breaker is not None else None
+        until = None if opened is None else self._unix(opened + self.breakers.seconds)
+        failures = breaker.failures if breaker is not None else 0
+        self.news.append(News(subject, "", "breaker", "", failures, until, "", self.wall()))
+
+    def _tell_rest(self, connection: int, model: str, rest: Cooldown | None) -> None:
+        subject, until = f"#{connection}", None if rest is None else self._unix(rest.until)
+        kind, level, words = ("", 0, "") if rest is None else (str(rest.kind), rest.level, rest.words)
+        self.news.append(News(subject, model, "rest", kind, level, until, words, self.wall()))
+
+    def _unix(self, monotonic: float) -> float:
+        return self.wall() + (monotonic - self.clock())
 
 
-K = TypeVar("K")
-V = TypeVar("V")
-
-
-def _bounded(table: OrderedDict[K, V], key: K, value: V) -> None:
-    """Set, newest last, and let the oldest go beyond the bound."""
-    table[key] = value
-    table.move_to_end(key)
-    if len(table) > MOST_ENTRIES:
-        table.popitem(last=False)
+def _subject(attempt: Attempt) -> str:
+    return f"#{attempt.link.connection_id}"

@@ -5,13 +5,35 @@ from __future__ import annotations
 import uuid
 from typing import Any, ClassVar
 
-from django.core.validators import MaxValueValidator, RegexValidator
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+# What a key or a team may be allowed to ask for: the operations of the client APIs.
+ENDPOINTS = (
+    "chat", "completions", "count", "embeddings", "images", "transcription", "speech", "moderation", "rerank",
+)  # fmt: skip
 
 
 def _everything() -> list[str]:
     return ["*"]
+
+
+def list_of_texts(value: Any) -> None:
+    """Validator. Raises ValidationError."""
+    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+        raise ValidationError(_("A list of texts is expected."))
+
+
+def known_endpoints(value: Any) -> None:
+    """Validator. Raises ValidationError."""
+    list_of_texts(value)
+    unknown = [item for item in value if item not in ENDPOINTS]
+    if unknown:
+        raise ValidationError(
+            _("%(name)s is none of %(known)s."), params={"name": unknown[0], "known": ", ".join(ENDPOINTS)}
+        )
 
 
 class ApiKey(models.Model):
@@ -34,6 +56,27 @@ class ApiKey(models.Model):
         blank=True,
         help_text=_("Patterns over model names: *, openai/*, openai/gpt-4o."),
     )
+    combo_patterns = models.JSONField(
+        _("combos"),
+        null=True,
+        blank=True,
+        validators=[list_of_texts],
+        help_text=_("Patterns over the names of combos. Empty: as the models say."),
+    )
+    providers = models.JSONField(
+        _("providers"),
+        default=list,
+        blank=True,
+        validators=[list_of_texts],
+        help_text=_("Ids of the only providers that may answer. Empty: all."),
+    )
+    endpoints = models.JSONField(
+        _("endpoints"),
+        default=list,
+        blank=True,
+        validators=[known_endpoints],
+        help_text=_("The only things that may be asked for, such as chat or embeddings. Empty: all."),
+    )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     last_used_at = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
@@ -47,6 +90,24 @@ class ApiKey(models.Model):
         return f"{self.name} (…{self.last4})"
 
 
+class TeamAccess(models.Model):
+    """What the keys of a team may use, whatever each of them says; a team without a row may use everything."""
+
+    team = models.OneToOneField(
+        "accounts.Team", models.CASCADE, related_name="access", primary_key=True, verbose_name=_("team")
+    )
+    model_patterns = models.JSONField(_("models"), default=_everything, validators=[list_of_texts])
+    combo_patterns = models.JSONField(_("combos"), null=True, blank=True, validators=[list_of_texts])
+    providers = models.JSONField(_("providers"), default=list, blank=True, validators=[list_of_texts])
+    endpoints = models.JSONField(_("endpoints"), default=list, blank=True, validators=[known_endpoints])
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("permissions of a team"), _("permissions of teams")
+
+    def __str__(self) -> str:
+        return str(self.team)
+
+
 class Strategy(models.TextChoices):
     PRIORITY = "priority", _("Priority")
     FILL_FIRST = "fill-first", _("Fill first")
@@ -56,6 +117,8 @@ class Strategy(models.TextChoices):
     LEAST_USED = "least-used", _("Least used")
     COST_OPTIMIZED = "cost-optimized", _("Cheapest first")
     WEIGHTED = "weighted", _("Weighted")
+    LOWEST_LATENCY = "lowest-latency", _("Fastest first")
+    TIERS = "tiers", _("Subscription, then API key, then cheap, then free")
 
 
 class Combo(models.Model):
@@ -69,6 +132,17 @@ class Combo(models.Model):
     )
     strategy = models.CharField(_("strategy"), max_length=20, choices=Strategy, default=Strategy.PRIORITY)
     enabled = models.BooleanField(_("enabled"), default=True)
+    sticky = models.PositiveIntegerField(
+        _("requests in a row"),
+        default=1,
+        validators=[MinValueValidator(1), MaxValueValidator(1000)],
+        help_text=_("Round robin: how many requests go to a step before the next one's turn."),
+    )
+    grants_steps = models.BooleanField(
+        _("grants its steps"),
+        default=True,
+        help_text=_("Who may use the combo may use what it leads to. Off: only the steps that their key allows."),
+    )
 
     class Meta:
         verbose_name, verbose_name_plural = _("combo"), _("combos")
@@ -118,6 +192,49 @@ class GatewaySettings(models.Model):
     circuit_breaker = models.BooleanField(
         _("circuit breaker"), default=True, help_text=_("Leave a provider alone for a while after failures in a row.")
     )
+    breaker_failures = models.PositiveIntegerField(
+        _("failures that open a breaker"), default=5, validators=[MinValueValidator(1), MaxValueValidator(1000)],
+        help_text=_("In a row, of a provider or of one connection."),
+    )  # fmt: skip
+    breaker_seconds = models.PositiveIntegerField(
+        _("seconds a breaker stays open"), default=30, validators=[MinValueValidator(1), MaxValueValidator(3600)],
+        help_text=_("Then one request finds out."),
+    )  # fmt: skip
+    longest_rest_seconds = models.PositiveIntegerField(
+        _("longest rest in seconds"), default=3600, validators=[MinValueValidator(1), MaxValueValidator(604800)],
+        help_text=_("However long a provider asks to be left alone."),
+    )  # fmt: skip
+    max_attempts = models.PositiveIntegerField(
+        _("attempts per request"), default=12, validators=[MinValueValidator(1), MaxValueValidator(50)]
+    )
+    attempt_seconds = models.PositiveIntegerField(
+        _("seconds in which attempts begin"), default=600, validators=[MinValueValidator(1), MaxValueValidator(3600)],
+        help_text=_("After that a request begins no further attempt."),
+    )  # fmt: skip
+    patience_seconds = models.PositiveIntegerField(
+        _("patience in seconds"), default=0, validators=[MaxValueValidator(60)],
+        help_text=_("How long a request waits for a connection to come back when all of them rest. 0: not at all."),
+    )  # fmt: skip
+    queue_seconds = models.PositiveIntegerField(
+        _("longest wait for a turn in seconds"), default=30, validators=[MaxValueValidator(600)],
+        help_text=_("On a connection whose requests are limited."),
+    )  # fmt: skip
+    session_affinity = models.BooleanField(
+        _("conversations stay on their connection"), default=True,
+        help_text=_("Where it can be used: prompt caches cost less. Never instead of one that works."),
+    )  # fmt: skip
+    connection_strategy = models.CharField(
+        _("choice among connections"), max_length=20, default=Strategy.FILL_FIRST, choices=Strategy,
+        help_text=_("Of providers that have no choice of their own. Fill first: by priority."),
+    )  # fmt: skip
+    sticky_requests = models.PositiveIntegerField(
+        _("requests in a row"), default=1, validators=[MinValueValidator(1), MaxValueValidator(1000)],
+        help_text=_("Round robin: how many requests go to a connection before the next one's turn."),
+    )  # fmt: skip
+    quota_reserve = models.PositiveIntegerField(
+        _("reserve of quotas in percent"), default=0, validators=[MaxValueValidator(99)],
+        help_text=_("An account with no more than this left of a quota window is not asked until it is reset."),
+    )  # fmt: skip
     notice = models.TextField(_("notice"), blank=True, help_text=_("Shown to everybody on the overview page."))
 
     objects: ClassVar[models.Manager[GatewaySettings]] = models.Manager()
@@ -138,10 +255,32 @@ class GatewaySettings(models.Model):
         return cls.objects.filter(pk=1).first() or cls()
 
 
+class HealthState(models.Model):
+    """What is held against a provider, a connection or a model on it, as the web processes found out. One row per
+    subject; an old row whose ``until`` is null says that it was lifted."""
+
+    key = models.CharField(max_length=300, primary_key=True)  # routing.board.News.key
+    what = models.CharField(max_length=10)
+    subject = models.CharField(max_length=80)
+    model = models.CharField(max_length=200, blank=True)
+    kind = models.CharField(max_length=30, blank=True)
+    level = models.PositiveIntegerField(default=0)
+    until = models.DateTimeField(null=True)
+    words = models.CharField(max_length=500, blank=True)
+    at = models.DateTimeField()
+    probed_until = models.DateTimeField(null=True)  # an open breaker's one probe is under way, at most until then
+    number = models.PositiveBigIntegerField(db_index=True)  # of the change, as ConfigVersion.health counts them
+
+    def __str__(self) -> str:
+        return self.key
+
+
 class ConfigVersion(models.Model):
-    """A number that grows with every change the hot path must see; one row, read by every worker's poll."""
+    """Numbers that grow with every change the hot path must see; one row, read by every worker's poll. ``health``
+    counts changes of :class:`HealthState`."""
 
     version = models.PositiveBigIntegerField(default=0)
+    health = models.PositiveBigIntegerField(default=0)
 
     def __str__(self) -> str:
         return str(self.version)

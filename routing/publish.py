@@ -28,16 +28,18 @@ from providers.models import Connection, ProviderModel
 from providers.models import Provider as ProviderRow
 from providers.prices import price_of
 from providers.upstream import Link, link
-from routing.models import Alias, ApiKey, Combo, ComboStep, ConfigVersion, GatewaySettings
+from routing.models import Alias, ApiKey, Combo, ComboStep, ConfigVersion, GatewaySettings, TeamAccess
+from routing.pace import Pace
 from routing.patterns import is_plain, specificity
-from routing.snapshot import Caller, Provider, Snapshot, Step, Switches
+from routing.snapshot import EVERYTHING, Access, Caller, Provider, Snapshot, Step, Switches
 from routing.snapshot import Combo as LiveCombo
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
 WATCHED = (
-    ProviderRow, ProviderModel, Connection, ApiKey, Combo, ComboStep, Alias, GatewaySettings, User, Team, Membership,
+    ProviderRow, ProviderModel, Connection, ApiKey, Combo, ComboStep, Alias, GatewaySettings, TeamAccess, User, Team,
+    Membership,
 )  # fmt: skip
 # Columns that are written often and change nothing for the hot path.
 IRRELEVANT = frozenset(
@@ -86,16 +88,13 @@ def build() -> Snapshot:
         combos=_combos(),
         aliases={pattern: target for pattern, target in aliases.items() if is_plain(pattern)},
         wildcards=tuple(wildcards),
-        switches=Switches(
-            require_api_key=switches.require_api_key,
-            connection_cooldown=switches.connection_cooldown,
-            circuit_breaker=switches.circuit_breaker,
-        ),
+        switches=Switches(**{name: getattr(switches, name) for name in Switches.__dataclass_fields__}),
     )
 
 
 def _callers() -> dict[str, Caller]:
     rows = ApiKey.objects.select_related("owner")
+    teams: dict[int | None, Access] = {row.team_id: _access(row) for row in TeamAccess.objects.all()}
     return {
         row.key_hash: Caller(
             key_id=row.pk,
@@ -104,10 +103,21 @@ def _callers() -> dict[str, Caller]:
             team_id=row.team_id,
             enabled=row.enabled and (row.owner is None or row.owner.is_active),
             expires_at=row.expires_at.timestamp() if row.expires_at else None,
-            patterns=_patterns(row.model_patterns),
+            access=_access(row),
+            team_access=teams.get(row.team_id, EVERYTHING),
         )
         for row in rows
     }
+
+
+def _access(row: ApiKey | TeamAccess) -> Access:
+    combos = row.combo_patterns
+    return Access(
+        models=_patterns(row.model_patterns),
+        combos=None if combos is None else _patterns(combos),
+        providers=frozenset(_patterns(row.providers)),
+        endpoints=frozenset(_patterns(row.endpoints)),
+    )
 
 
 def _patterns(stored: Any) -> tuple[str, ...]:
@@ -119,14 +129,18 @@ def _providers() -> dict[str, Provider]:
     connections: dict[str, list[Connection]] = defaultdict(list)
     for row in Connection.objects.filter(enabled=True).order_by("priority", "pk"):
         connections[row.provider_id].append(row)
-    switched_on = set(ProviderRow.objects.filter(enabled=True).values_list("pk", flat=True))
-    entries = registry.effective_all()
-    return {name: _provider(entry, connections[name]) for name, entry in entries.items() if name in switched_on}
+    switched_on = dict(ProviderRow.objects.filter(enabled=True).values_list("pk", "strategy"))
+    return {
+        name: _provider(entry, connections[name], switched_on[name])
+        for name, entry in registry.effective_all().items()
+        if name in switched_on
+    }
 
 
-def _provider(entry: Entry, rows: Iterable[Connection]) -> Provider:
+def _provider(entry: Entry, rows: Iterable[Connection], strategy: str) -> Provider:
     links: list[Link] = []
     unusable: dict[str, str] = {}
+    paces: dict[int, Pace] = {}
     for row in rows:
         reason = usable_reason(row, entry)
         if reason is not None:
@@ -139,13 +153,16 @@ def _provider(entry: Entry, rows: Iterable[Connection]) -> Provider:
                 connection_id=row.pk,
                 name=row.name,
                 priority=row.priority,
+                weight=row.weight,
                 secret=secret_of(row),
                 proxy=reveal(row, "proxy"),
                 user_agent=settings.USER_AGENT,
             )
         )
+        if pace := Pace(row.requests_per_minute, row.min_gap_ms / 1000, row.max_concurrent):
+            paces[row.pk] = pace
     prices = {model: price_of(entry, model) for model in entry.models} if links else {}
-    return Provider(entry=entry, links=tuple(links), prices=prices, unusable=unusable)
+    return Provider(entry=entry, links=tuple(links), prices=prices, unusable=unusable, strategy=strategy, paces=paces)
 
 
 def _bare(providers: Iterable[Provider]) -> dict[str, tuple[Provider, ...]]:
@@ -160,7 +177,13 @@ def _bare(providers: Iterable[Provider]) -> dict[str, tuple[Provider, ...]]:
 def _combos() -> Mapping[str, LiveCombo]:
     rows = Combo.objects.filter(enabled=True).prefetch_related("steps")
     return {
-        row.name: LiveCombo(row.name, row.strategy, tuple(Step(s.model, s.weight) for s in row.steps.all()))
+        row.name: LiveCombo(
+            row.name,
+            row.strategy,
+            tuple(Step(s.model, s.weight) for s in row.steps.all()),
+            sticky=max(row.sticky, 1),
+            grants_steps=row.grants_steps,
+        )
         for row in rows
     }
 

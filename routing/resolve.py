@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from providers.wire.errors import Refusal
-from routing.patterns import matches
-from routing.snapshot import Caller, Combo, Provider, Snapshot
+from routing.patterns import is_plain, matches
+from routing.snapshot import EVERYTHING, Access, Caller, Combo, Provider, Snapshot, Step
 
 DEEPEST = 3  # combos within combos
 MOST_ALIASES = 4  # aliases of aliases
 LONGEST_NAME = 260
+MOST_MATCHING = 200  # models that one pattern in a combo stands for
+EVERY_MODEL = (Step("*"),)  # what "tiers" orders when it has no steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Branch:
 
     combo: Combo
     children: tuple[tuple[Node, int], ...]  # (node, weight)
+    left_out: tuple[tuple[str, str], ...] = ()  # (name of a step, why it stands for nothing)
 
 
 Node = Leaf | Branch
@@ -42,7 +45,8 @@ def resolve(snapshot: Snapshot, name: str, caller: Caller) -> Node:
     if not name or len(name) > LONGEST_NAME or not name.isprintable() or "../" in name:
         raise Refusal(400, "That is not a model name.", code="invalid_value", param="model")
     node = find(snapshot, name)
-    if not allowed(caller, name, node):
+    usable = allowed(caller, name, node)
+    if usable is None:
         raise Refusal(
             403,
             f"This key may not use the model '{name}'.",
@@ -50,7 +54,7 @@ def resolve(snapshot: Snapshot, name: str, caller: Caller) -> Node:
             code="model_not_allowed",
             param="model",
         )
-    return node
+    return usable
 
 
 def find(snapshot: Snapshot, name: str, depth: int = 0, aliases: int = 0) -> Node:
@@ -69,21 +73,56 @@ def find(snapshot: Snapshot, name: str, depth: int = 0, aliases: int = 0) -> Nod
     return _bare(snapshot, name)
 
 
-def allowed(caller: Caller, asked: str, node: Node) -> bool:
-    """A caller's patterns are held against the name as asked and, for a single model, its two full spellings.
+def is_single(node: Node) -> bool:
+    """One model over one connection: nothing to choose."""
+    return isinstance(node, Leaf) and len(node.provider.links) == 1
 
-    A combo grants its steps: only its own name counts. A model id that was asked for bare and has a slash in it
-    (``openai/gpt-oss`` of another provider) is held against by its full spellings only: the word before the slash is
-    no prefix, and ``openai/*`` does not mean it.
+
+def allowed(caller: Caller, asked: str, node: Node) -> Node | None:
+    """What of node the caller may use; None when nothing.
+
+    A combo grants its steps, unless it is set not to: then each of them is held against what the caller may use by
+    itself, and what is left of the combo is returned.
     """
-    if "*" in caller.patterns:
-        return True
-    names = {asked}
+    for access in (caller.access, caller.team_access):
+        if access is not EVERYTHING:
+            narrowed = _within(access, asked, node)
+            if narrowed is None:
+                return None
+            node = narrowed
+    return node
+
+
+def _within(access: Access, asked: str, node: Node) -> Node | None:
     if isinstance(node, Leaf):
-        entry = node.provider.entry
-        full = {f"{entry.alias}/{node.model}", f"{entry.id}/{node.model}"}
-        names = full if asked == node.model and "/" in asked else full | names
-    return any(matches(pattern, name) for pattern in caller.patterns for name in names)
+        return node if _leaf_allowed(access, asked, node) else None
+    patterns = access.models if access.combos is None else access.combos
+    if not any(matches(pattern, asked) for pattern in patterns):
+        return None
+    if node.combo.grants_steps:
+        return node
+    inside = [(_within(access, _name(child), child), weight) for child, weight in node.children]
+    children = tuple((child, weight) for child, weight in inside if child is not None)
+    return Branch(node.combo, children, node.left_out) if children else None
+
+
+def _leaf_allowed(access: Access, asked: str, leaf: Leaf) -> bool:
+    """A single model is held against by the name as asked and its two full spellings. A model id that was asked for
+    bare and has a slash in it (``openai/gpt-oss`` of another provider) by its full spellings only: the word before the
+    slash is no prefix, and ``openai/*`` does not mean it.
+    """
+    entry = leaf.provider.entry
+    if access.providers and entry.id not in access.providers:
+        return False
+    if "*" in access.models:
+        return True
+    full = {f"{entry.alias}/{leaf.model}", f"{entry.id}/{leaf.model}"}
+    names = full if asked == leaf.model and "/" in asked else full | {asked}
+    return any(matches(pattern, name) for pattern in access.models for name in names)
+
+
+def _name(node: Node) -> str:
+    return f"{node.provider.entry.id}/{node.model}" if isinstance(node, Leaf) else node.combo.name
 
 
 def offered(snapshot: Snapshot, caller: Caller) -> Iterator[tuple[str, str]]:
@@ -93,14 +132,14 @@ def offered(snapshot: Snapshot, caller: Caller) -> Iterator[tuple[str, str]]:
             continue
         for model in provider.entry.models:
             name = f"{provider.entry.alias}/{model}"
-            if provider.has(model) and allowed(caller, name, Leaf(provider, model)):
+            if provider.has(model) and allowed(caller, name, Leaf(provider, model)) is not None:
                 yield name, provider.entry.id
     for name in (*snapshot.combos, *snapshot.aliases):
         try:
             node = find(snapshot, name)
         except Refusal:
             continue
-        if allowed(caller, name, node):
+        if allowed(caller, name, node) is not None:
             yield name, "omniroute"
 
 
@@ -108,16 +147,34 @@ def _branch(snapshot: Snapshot, combo: Combo, depth: int) -> Branch:
     if depth >= DEEPEST:
         raise Refusal(503, f"The combo '{combo.name}' is nested too deeply.", type="server_error", code="bad_combo")
     children: list[tuple[Node, int]] = []
-    for step in combo.steps:
+    left_out: list[tuple[str, str]] = []
+    for step in combo.steps or (EVERY_MODEL if combo.strategy == "tiers" else ()):
+        if not is_plain(step.name):
+            children.extend((leaf, step.weight) for leaf in _matching(snapshot, step.name))
+            continue
         try:
             children.append((find(snapshot, step.name, depth + 1), step.weight))
-        except Refusal:
-            continue  # a step that is switched off or gone leaves the others
+        except Refusal as why:  # a step that is switched off or gone leaves the others
+            left_out.append((step.name, why.message))
     if not children:
         raise Refusal(
             503, f"No step of the combo '{combo.name}' can be used now.", type="server_error", code="no_usable_step"
         )
-    return Branch(combo, tuple(children))
+    return Branch(combo, tuple(children), tuple(left_out))
+
+
+def _matching(snapshot: Snapshot, pattern: str) -> list[Leaf]:
+    """Models of connected providers that fit, by either full spelling: the first of each provider, then the second of
+    each, and so on, so that a provider with a long list does not stand before all others."""
+    fitting: list[tuple[int, Leaf]] = []
+    for provider in snapshot.providers.values():
+        entry, rank = provider.entry, 0
+        for model in entry.models if provider.links else ():
+            names = (f"{entry.alias}/{model}", f"{entry.id}/{model}")
+            if provider.has(model) and any(matches(pattern, name) for name in names):
+                fitting.append((rank, Leaf(provider, model)))
+                rank += 1
+    return [leaf for _, leaf in sorted(fitting, key=lambda row: row[0])[:MOST_MATCHING]]
 
 
 def _listed(provider: Provider, model: str, name: str) -> Leaf:

@@ -8,13 +8,28 @@ from types import MappingProxyType
 
 from providers.entry import Entry, Price
 from providers.upstream import Link
+from routing.pace import Pace
 
 NOTHING: Mapping[str, Price | None] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """What may be used. ``models``: patterns over the names clients may use; ``combos``: patterns over combos' names,
+    None = as ``models`` says; ``providers`` (ids) and ``endpoints`` (operations): empty = all."""
+
+    models: tuple[str, ...] = ("*",)
+    combos: tuple[str, ...] | None = None
+    providers: frozenset[str] = frozenset()
+    endpoints: frozenset[str] = frozenset()
+
+
+EVERYTHING = Access()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks. ``expires_at`` is Unix time; ``patterns`` are over the names clients may use."""
+    """Who asks. ``expires_at`` is Unix time; ``access`` is the key's, ``team_access`` its team's: both must allow."""
 
     key_id: int | None
     key_name: str
@@ -22,7 +37,8 @@ class Caller:
     team_id: int | None = None
     enabled: bool = True
     expires_at: float | None = None
-    patterns: tuple[str, ...] = ("*",)
+    access: Access = EVERYTHING
+    team_access: Access = EVERYTHING
 
 
 ANYBODY = Caller(key_id=None, key_name="")
@@ -37,6 +53,8 @@ class Provider:
     links: tuple[Link, ...]
     prices: Mapping[str, Price | None] = field(default_factory=lambda: NOTHING)
     unusable: Mapping[str, str] = field(default_factory=dict)
+    strategy: str = ""  # among its connections; "" = as the settings say
+    paces: Mapping[int, Pace] = field(default_factory=dict)  # by connection id, where one is set
 
     def has(self, model: str) -> bool:
         """Whether the provider lists the model, and it is switched on."""
@@ -58,18 +76,34 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Combo:
+    """``sticky``: round robin, requests in a row to the same step. ``grants_steps``: who may use the combo may use what
+    it leads to; else each step is held against the caller's own permissions."""
+
     name: str
     strategy: str
     steps: tuple[Step, ...]
+    sticky: int = 1
+    grants_steps: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switches:
-    """GatewaySettings, as far as the hot path reads it."""
+    """GatewaySettings, as far as the hot path reads it. Times are seconds."""
 
     require_api_key: bool = True
     connection_cooldown: bool = True
     circuit_breaker: bool = True
+    breaker_failures: int = 5  # in a row, before a breaker opens
+    breaker_seconds: float = 30.0
+    longest_rest_seconds: float = 3600.0  # however long a provider asks to be left alone
+    max_attempts: int = 12  # of one request
+    attempt_seconds: float = 600.0  # after which a request begins no further attempt
+    patience_seconds: float = 0.0  # how long a request waits for a connection when all of them rest
+    queue_seconds: float = 30.0  # how long it waits for its turn on a connection with a pace
+    session_affinity: bool = True
+    connection_strategy: str = "fill-first"  # of providers that have none of their own
+    sticky_requests: int = 1  # round robin: requests in a row to the same
+    quota_reserve: int = 0  # percent of an account's quota that is left alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

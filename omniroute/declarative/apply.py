@@ -50,9 +50,13 @@ def _sections(document: Document, work: Work) -> None:
         providing.apply_connections(document.connections, work, unlisted)
     if document.combos is not None:
         routes.apply_combos(document.combos, work)
+    if document.wildcards is not None:
+        routes.apply_aliases(document.wildcards, work, wildcards=True)
     if document.aliases is not None:
-        routes.apply_aliases(document.aliases, work)
+        routes.apply_aliases(document.aliases, work, wildcards=None if document.wildcards is None else False)
     if document.api_keys is not None:
         keys.apply_api_keys(document.api_keys, work)
     if document.settings is not None:
         routes.apply_settings(document.settings, work)
+    if document.resilience is not None:
+        routes.apply_resilience(document.resilience, work)

@@ -14,13 +14,14 @@ from modeltranslation.utils import build_localized_fieldname
 from omniroute.declarative import routes
 from omniroute.declarative.changes import shown
 from omniroute.declarative.document import escape, plain
-from omniroute.declarative.providing import DEFAULTS, MODEL_FIELDS
+from omniroute.declarative.providing import CONNECTION_DEFAULTS, DEFAULTS, MODEL_FIELDS
 from omniroute.i18n.languages import LANGUAGES
 from providers.connections import secret_of
 from providers.fields import reveal
 from providers.models import Connection, Provider
 from routing import combos
 from routing.models import Alias, ApiKey, Combo, GatewaySettings, Strategy
+from routing.patterns import is_plain
 
 UNQUOTED = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
 SWITCHES = ("yes", "no", "on", "off", "y", "n")  # text to us, switches to other readers of YAML
@@ -39,9 +40,11 @@ def export(*, with_secrets: bool = False) -> str:
         "providers": _providers(),
         "connections": [_connection(row, names) for row in Connection.objects.all()],
         "combos": _combos(),
-        "aliases": [{"pattern": row.pattern, "target": row.target} for row in Alias.objects.all()],
+        "aliases": _aliases(wildcards=False),
+        "wildcards": _aliases(wildcards=True),
         "api_keys": client_keys,
         "settings": _settings(),
+        "resilience": _resilience(),
     }
     header = _header(names.given, len(client_keys), left_out)
     body = {"version": 1, **{name: section for name, section in sections.items() if section}}
@@ -104,6 +107,11 @@ def _model(row: Any) -> dict[str, Any] | str:
 
 def _connection(row: Connection, names: _Names) -> dict[str, Any]:
     fields: dict[str, Any] = {"provider": row.provider_id, "name": row.name, "priority": row.priority}
+    fields |= {
+        name: getattr(row, name)
+        for name, usual in CONNECTION_DEFAULTS.items()
+        if name not in ("priority", "enabled") and getattr(row, name) != usual
+    }
     if row.secret:
         fields["api_key"] = names.secret(row, "secret", "api key")
     if row.proxy:
@@ -120,8 +128,17 @@ def _combos() -> Section:
             fields["strategy"] = row.strategy
         if not row.enabled:
             fields["enabled"] = False
+        if row.sticky != 1:
+            fields["sticky"] = row.sticky
+        if not row.grants_steps:
+            fields["grants_steps"] = False
         found.append(fields | {"steps": steps})
     return found
+
+
+def _aliases(*, wildcards: bool) -> Section:
+    rows = [row for row in Alias.objects.all() if is_plain(row.pattern) is not wildcards]
+    return [{"pattern": row.pattern, "target": row.target} for row in rows]
 
 
 def _api_keys() -> tuple[Section, list[str]]:
@@ -141,6 +158,9 @@ def _api_keys() -> tuple[Section, list[str]]:
             fields["team"] = row.team.name
         if not row.enabled:
             fields["enabled"] = False
+        if row.combo_patterns is not None:
+            fields["combos"] = row.combo_patterns
+        fields |= {name: getattr(row, name) for name in ("providers", "endpoints") if getattr(row, name)}
         if row.expires_at:
             fields["expires_at"] = shown(row.expires_at)
         found.append(fields)
@@ -153,6 +173,11 @@ def _settings() -> dict[str, Any]:
     columns = {language.code: build_localized_fieldname("notice", language.code) for language in LANGUAGES}
     notice = {code: words for code, column in columns.items() if (words := getattr(row, column))}
     return found | ({"notice": notice} if notice else {})
+
+
+def _resilience() -> dict[str, Any]:
+    row = GatewaySettings.load()
+    return {name: getattr(row, name) for name in routes.RESILIENCE}
 
 
 # -- YAML -------------------------------------------------------------------------------------------------------------

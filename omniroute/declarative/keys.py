@@ -59,6 +59,8 @@ def _people(item: Item, work: Work) -> tuple[User | None, Team | None] | None:
 def _store(row: ApiKey | None, item: Item, people: tuple[User | None, Team | None], work: Work) -> int:
     patterns = keys.checked_patterns(item.get("models", ["*"]))
     enabled, expires_at = item.get("enabled", True), item.get("expires_at")
+    access = {"combo_patterns": item.get("combos")}
+    access |= {name: item.get(name, []) for name in ("providers", "endpoints")}
     if row is None:
         try:
             row, text = keys.create(
@@ -68,19 +70,19 @@ def _store(row: ApiKey | None, item: Item, people: tuple[User | None, Team | Non
         except ValidationError as wrong:
             work.refuse(item, None, " ".join(wrong.messages))
             return 0
-        if not enabled:
-            row.enabled = False
+        if assign(row, {"enabled": enabled, **access}):
             row.save()
         if not item.get("key"):
             work.generated.append((row.name, text))
         work.added("api key", row.name)
         return row.pk
     wanted = {"name": item["name"], "owner": people[0], "team": people[1], "enabled": enabled}
-    details = assign(row, wanted | {"model_patterns": patterns, "expires_at": expires_at})
+    details = assign(row, wanted | access | {"model_patterns": patterns, "expires_at": expires_at})
     if item.get("key") and row.key_hash != digest(item["key"]):
         row.key_hash, row.last4 = digest(item["key"]), item["key"][-4:]
         details.append("key changed")
     if details:
         row.save()
-    work.changed("api key", row.name, [text.replace("model_patterns", "models", 1) for text in details])
+    said = [text.replace("model_patterns", "models", 1).replace("combo_patterns", "combos", 1) for text in details]
+    work.changed("api key", row.name, said)
     return row.pk

@@ -26,6 +26,16 @@ DEFAULTS: dict[str, Any] = {
     "operations": {},
     "any_model": None,
     "transport": TransportKind.FAST.value,
+    "strategy": "",
+    "enabled": True,
+}
+# The same of a connection.
+CONNECTION_DEFAULTS: dict[str, Any] = {
+    "priority": 1,
+    "weight": 1,
+    "requests_per_minute": 0,
+    "min_gap_ms": 0,
+    "max_concurrent": 0,
     "enabled": True,
 }
 CUSTOM_FORMAT = "openai_chat"
@@ -161,7 +171,7 @@ def apply_connections(items: Sequence[Item], work: Work, unlisted: set[str]) -> 
 
 def _connection(row: Connection, item: Item, entry: Entry, work: Work) -> None:
     new, name = row._state.adding, f"{row.provider_id}/{row.name}"
-    details = assign(row, {"priority": item.get("priority", 1), "enabled": item.get("enabled", True)})
+    details = assign(row, {field: item.get(field, default) for field, default in CONNECTION_DEFAULTS.items()})
     if "api_key" in item and not _is(row, "secret", item["api_key"], entry.origin):
         details.append("secret changed" if item["api_key"] else "secret removed")
         set_secret(row, item["api_key"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from modeltranslation.utils import build_localized_fieldname
 
@@ -10,8 +11,17 @@ from omniroute.declarative.changes import Work, assign
 from omniroute.declarative.readers import Item
 from routing import combos
 from routing.models import Alias, Combo, GatewaySettings, Strategy
+from routing.patterns import is_plain
 
-SWITCHES = ("require_api_key", "connection_cooldown", "circuit_breaker")
+SWITCHES = (
+    "require_api_key", "connection_cooldown", "circuit_breaker", "session_affinity", "connection_strategy",
+    "sticky_requests", "quota_reserve",
+)  # fmt: skip
+RESILIENCE = (
+    "breaker_failures", "breaker_seconds", "longest_rest_seconds", "max_attempts", "attempt_seconds",
+    "patience_seconds", "queue_seconds",
+)  # fmt: skip
+USUAL = GatewaySettings()  # what a null stands for
 
 
 def apply_combos(items: Sequence[Item], work: Work) -> None:
@@ -32,9 +42,14 @@ def apply_combos(items: Sequence[Item], work: Work) -> None:
 
 def _combo(row: Combo, item: Item, work: Work) -> None:
     new = row._state.adding
-    steps = [combos.Step(each["model"], _weight(each)) for each in item["steps"]]
+    steps = [combos.Step(each["model"], _weight(each)) for each in item.get("steps", [])]
     before = [] if new else combos.steps_of(row)
-    wanted = {"strategy": item.get("strategy", Strategy.PRIORITY.value), "enabled": item.get("enabled", True)}
+    wanted = {
+        "strategy": item.get("strategy", Strategy.PRIORITY.value),
+        "enabled": item.get("enabled", True),
+        "sticky": item.get("sticky", 1),
+        "grants_steps": item.get("grants_steps", True),
+    }
     details = assign(row, wanted)
     if before != steps:
         details.append(f"steps {' '.join(map(str, before)) or 'none'} → {' '.join(map(str, steps))}")
@@ -50,8 +65,9 @@ def _weight(step: Item) -> int:
     return int(step.get("weight", 1))
 
 
-def apply_aliases(items: Sequence[Item], work: Work) -> None:
-    rows = {row.pattern: row for row in Alias.objects.all()}
+def apply_aliases(items: Sequence[Item], work: Work, wildcards: bool | None = None) -> None:
+    """Aliases by pattern. ``wildcards``: prune only those with a wildcard in them, or only those without."""
+    rows = {row.pattern: row for row in Alias.objects.all() if wildcards in (None, not is_plain(row.pattern))}
     if work.prune:
         for pattern in sorted(set(rows) - {item["pattern"] for item in items}):
             work.removed("alias", pattern)
@@ -71,11 +87,25 @@ def apply_aliases(items: Sequence[Item], work: Work) -> None:
 
 def apply_settings(item: Item, work: Work) -> None:
     """Only the given switches change; there is nothing to prune."""
-    row = GatewaySettings.load()
-    wanted = {name: item.get(name, True) for name in SWITCHES if name in item}  # null: as at the start
+    wanted = _given(item, SWITCHES)
     for language, words in item.get("notice", {}).items():
         wanted[build_localized_fieldname("notice", language)] = words
-    details = assign(row, {name: value for name, value in wanted.items() if (getattr(row, name) or "") != value})
+    _set(wanted, work, "gateway")
+
+
+def apply_resilience(item: Item, work: Work) -> None:
+    """Only the given figures change."""
+    _set(_given(item, RESILIENCE), work, "resilience")
+
+
+def _given(item: Item, names: Sequence[str]) -> dict[str, Any]:
+    """null: as at the start."""
+    return {name: item.get(name, getattr(USUAL, name)) for name in names if name in item}
+
+
+def _set(wanted: dict[str, Any], work: Work, name: str) -> None:
+    row = GatewaySettings.load()
+    details = assign(row, {field: value for field, value in wanted.items() if (getattr(row, field) or "") != value})
     if details:
         row.save()
-    work.changed("settings", "gateway", details)
+    work.changed("settings", name, details)

@@ -13,8 +13,10 @@ from omniroute.i18n.languages import LANGUAGES
 from providers.catalogue import operation_fault
 from providers.connections import BadConnection, check_proxy
 from providers.entry import CAPABILITIES, FORMATS, OPERATIONS, TIERS, TRANSPORTS
+from routing.models import ENDPOINTS
+from routing.patterns import is_plain
+from routing.strategies import STRATEGIES
 
-STRATEGIES = ("priority", "fill-first", "round-robin", "p2c", "random", "least-used", "cost-optimized", "weighted")
 BIGGEST = 2_147_483_647
 COMBO_NAME = re.compile(r"[A-Za-z0-9_/.-]+")
 SPACELESS = re.compile(r"\S+")
@@ -87,6 +89,7 @@ PROVIDER = Fields(
         "models": listing(_short_or(MODEL, "id")),
         "any_model": readers.flag,
         "transport": readers.choice(*TRANSPORTS),
+        "strategy": readers.choice(*STRATEGIES),
         "enabled": readers.flag,
     },
     required=("id",),
@@ -97,6 +100,10 @@ CONNECTION = Fields(
         "name": text(100),
         "api_key": readers.credential(),
         "priority": readers.whole(0, BIGGEST),
+        "weight": readers.whole(0, 100),
+        "requests_per_minute": readers.whole(0, BIGGEST),
+        "min_gap_ms": readers.whole(0, 60_000),
+        "max_concurrent": readers.whole(0, BIGGEST),
         "enabled": readers.flag,
         "proxy": _proxy,
     },
@@ -107,9 +114,11 @@ COMBO = Fields(
         "name": text(100, COMBO_NAME, "may hold letters, digits and _ / . - only"),
         "strategy": readers.choice(*STRATEGIES),
         "enabled": readers.flag,
+        "sticky": readers.whole(1, 1000),
+        "grants_steps": readers.flag,
         "steps": listing(_short_or(STEP, "model")),
     },
-    required=("name", "steps"),
+    required=("name",),
 )
 ALIAS = Fields(
     {
@@ -118,11 +127,15 @@ ALIAS = Fields(
     },
     required=("pattern", "target"),
 )
+PATTERNS = listing(text(260, SPACELESS, "must not hold spaces"))
 API_KEY = Fields(
     {
         "name": text(100),
         "key": readers.credential(32),
-        "models": listing(text(260, SPACELESS, "must not hold spaces")),
+        "models": PATTERNS,
+        "combos": PATTERNS,
+        "providers": listing(readers.slug(60)),
+        "endpoints": listing(readers.choice(*ENDPOINTS)),
         "user": text(254),
         "team": text(100),
         "enabled": readers.flag,
@@ -135,7 +148,22 @@ SETTINGS = Fields(
         "require_api_key": readers.flag,
         "connection_cooldown": readers.flag,
         "circuit_breaker": readers.flag,
+        "session_affinity": readers.flag,
+        "connection_strategy": readers.choice(*STRATEGIES),
+        "sticky_requests": readers.whole(1, 1000),
+        "quota_reserve": readers.whole(0, 99),
         "notice": _notice,
+    }
+)
+RESILIENCE = Fields(
+    {
+        "breaker_failures": readers.whole(1, 1000),
+        "breaker_seconds": readers.whole(1, 3600),
+        "longest_rest_seconds": readers.whole(1, 604_800),
+        "max_attempts": readers.whole(1, 50),
+        "attempt_seconds": readers.whole(1, 3600),
+        "patience_seconds": readers.whole(0, 60),
+        "queue_seconds": readers.whole(0, 600),
     }
 )
 ROOT: dict[str, readers.Reader] = {
@@ -144,8 +172,10 @@ ROOT: dict[str, readers.Reader] = {
     "connections": listing(CONNECTION),
     "combos": listing(COMBO),
     "aliases": listing(ALIAS),
+    "wildcards": listing(ALIAS),
     "api_keys": listing(API_KEY),
     "settings": SETTINGS,
+    "resilience": RESILIENCE,
 }
 
 
@@ -157,8 +187,10 @@ class Document:
     connections: list[Item] | None = None
     combos: list[Item] | None = None
     aliases: list[Item] | None = None
+    wildcards: list[Item] | None = None
     api_keys: list[Item] | None = None
     settings: Item | None = None
+    resilience: Item | None = None
 
 
 def check(root: Node) -> Document:
@@ -181,7 +213,8 @@ def _repeated(document: Document) -> Iterator[Problem]:
         lambda i: f"connection {i['provider']}/{i['name']}",
     )
     yield from readers.duplicates(document.combos or [], lambda i: i["name"], lambda i: f"combo {i['name']}")
-    yield from readers.duplicates(document.aliases or [], lambda i: i["pattern"], lambda i: f"alias {i['pattern']}")
+    aliases = [*(document.aliases or []), *(document.wildcards or [])]
+    yield from readers.duplicates(aliases, lambda i: i["pattern"], lambda i: f"alias {i['pattern']}")
     keys = document.api_keys or []
     yield from readers.duplicates(keys, key_identity, lambda i: f"api key {i['name']}")
     yield from readers.duplicates([i for i in keys if i.get("key")], lambda i: i["key"], lambda i: "this api key's key")
@@ -197,8 +230,11 @@ def _within(document: Document) -> Iterator[Problem]:
         models = provider.get("models", [])
         yield from readers.duplicates(models, lambda i: i["id"], lambda i: f"model {i['id']}")
     for combo in document.combos or []:
-        if not combo["steps"]:
-            yield combo.problem("steps", "a combo needs at least one step.")
-    for alias in document.aliases or []:
+        if not combo.get("steps") and combo.get("strategy") != "tiers":
+            yield combo.problem("steps" if "steps" in combo else None, "a combo needs at least one step.")
+    for wildcard in document.wildcards or []:
+        if is_plain(wildcard["pattern"]):
+            yield wildcard.problem("pattern", "a wildcard has a * or a ? in it; an exact name belongs to aliases.")
+    for alias in [*(document.aliases or []), *(document.wildcards or [])]:
         if alias["pattern"] == alias["target"]:
             yield alias.problem("target", "an alias must not point at itself.")

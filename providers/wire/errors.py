@@ -14,7 +14,9 @@ class Kind(StrEnum):
     MODEL = "model_unavailable"  # unknown, retired or not entitled here
     AUTH = "auth"  # the credential is refused
     PERMISSION = "permission"
-    QUOTA = "quota_exhausted"  # paid or plan quota used up
+    BANNED = "banned"  # the account is closed to us: only somebody's doing helps
+    CREDIT = "out_of_credit"  # prepaid money or a spending limit is used up: somebody has to pay
+    QUOTA = "quota_exhausted"  # a plan's window is used up; it comes back by itself
     RATE_LIMITED = "rate_limited"
     OVERLOADED = "overloaded"
     TIMEOUT = "timeout"

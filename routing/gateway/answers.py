@@ -13,6 +13,8 @@ BY_KIND: Mapping[Kind, int] = {
     Kind.MODEL: 404,
     Kind.AUTH: 401,
     Kind.PERMISSION: 403,
+    Kind.BANNED: 403,
+    Kind.CREDIT: 402,
     Kind.QUOTA: 429,
     Kind.RATE_LIMITED: 429,
     Kind.OVERLOADED: 503,
@@ -28,7 +30,7 @@ MOST_TELLING = (
     (Kind.BAD_REQUEST, Kind.CONTEXT_LENGTH, Kind.CONTENT_FILTER),
     (Kind.RATE_LIMITED, Kind.OVERLOADED, Kind.QUOTA),
     (Kind.TIMEOUT, Kind.SERVER, Kind.PROTOCOL, Kind.NETWORK),
-    (Kind.MODEL, Kind.PERMISSION, Kind.AUTH),
+    (Kind.CREDIT, Kind.MODEL, Kind.PERMISSION, Kind.AUTH, Kind.BANNED),
 )
 
 

@@ -2,52 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from providers.failures import CONSEQUENCES
 from providers.upstream import Attempt
 from providers.wire.errors import Kind, Refusal, UpstreamFailure
 from routing.board import Board, Verdict
 from routing.gateway.answers import most_telling, refusal_for
-from routing.gateway.outcome import AttemptNote
+from routing.gateway.outcome import AttemptNote, SkipNote
+from routing.pace import Pace
 from routing.snapshot import Switches
+
+NO_PACE = Pace()
+MOST_SKIPS = 50  # kept of one request
+LIMITED = (Kind.RATE_LIMITED, Kind.QUOTA, Kind.CREDIT)
+Claim = Callable[[str], Awaitable[bool]]
+Step = Attempt | float  # an attempt to make, or seconds to wait
 
 
 class Tries:
-    """Iterate for the next attempt to make; tell what became of it with :meth:`answered` or :meth:`failed`."""
+    """Iterate for the next attempt to make; tell what became of it with :meth:`answered` or :meth:`failed`.
 
-    def __init__(self, plan: Sequence[Attempt], board: Board, switches: Switches, clock: Callable[[], float]) -> None:
+    ``paces`` says how fast a connection may be asked. ``gate`` is asked before each attempt; its verdict skips one.
+    ``claim`` is asked for the one probe, over all processes, of an open circuit breaker.
+    """
+
+    def __init__(
+        self,
+        plan: Sequence[Attempt],
+        board: Board,
+        switches: Switches,
+        clock: Callable[[], float],
+        *,
+        caller: str = "",
+        paces: Callable[[Attempt], Pace] = lambda attempt: NO_PACE,
+        gate: Callable[[Attempt], Awaitable[Verdict | None]] | None = None,
+        claim: Claim | None = None,
+    ) -> None:
         self._plan, self._board, self._switches, self._clock = plan, board, switches, clock
-        self._began = 0.0
+        self._caller, self._paces, self._gate, self._claim = caller, paces, gate, claim
+        self._began, self._end_at = 0.0, clock() + switches.attempt_seconds
         self._useless: set[tuple[str, str]] = set()  # provider and model that no other connection can help
-        self._final = False
+        self._struggling: set[str] = set()  # providers that failed this request by their own fault
+        self._final = self._paced = False
+        self._walk = self._steps()
         self.notes: list[AttemptNote] = []
+        self.skips: list[SkipNote] = []
         self.failures: list[UpstreamFailure] = []
         self.resting: list[Verdict] = []
         self.current: Attempt | None = None
 
-    def __iter__(self) -> Iterator[Attempt]:
-        """Attempts in order. What rests after a passing failure comes last, what asking would not help not at all."""
-        later: list[Attempt] = []
-        for attempt in self._plan:
-            verdict = self._verdict(attempt)
-            if verdict is None:
-                if self._worth(attempt):
-                    yield self._begin(attempt)
-            elif verdict.hard:
-                self.resting.append(verdict)
-            else:
-                later.append(attempt)
-        for attempt in later:
-            verdict = self._verdict(attempt)  # again: the breaker may have opened since
-            if verdict is not None and verdict.hard:
-                self.resting.append(verdict)
-            elif self._worth(attempt):
-                yield self._begin(attempt)
+    def __aiter__(self) -> Tries:
+        return self
+
+    async def __anext__(self) -> Attempt:
+        for step in self._walk:
+            if isinstance(step, float):
+                await asyncio.sleep(step)
+            elif await self._may(step):
+                return self._begin(step)
+        raise StopAsyncIteration
 
     @property
     def made(self) -> int:
         return len(self.notes) + (self.current is not None)
+
+    def spoke(self) -> None:
+        """The current attempt's first byte is there."""
+        if self.current is not None:
+            self._board.spoke(self.current, self._clock() - self._began)
 
     def answered(self) -> None:
         """The current attempt has given its whole answer."""
@@ -59,9 +83,12 @@ class Tries:
         attempt = self._end(str(failure.kind), failure.status, failure.message)
         self._board.failed(attempt, failure)
         self.failures.append(failure)
-        self._final = CONSEQUENCES[failure.kind].final
-        if CONSEQUENCES[failure.kind].skips_model:
+        follows = CONSEQUENCES[failure.kind]
+        self._final = follows.final
+        if follows.skips_model:
             self._useless.add((attempt.entry.id, attempt.model))
+        if follows.trips:
+            self._struggling.add(attempt.entry.id)
 
     def abandoned(self, why: str) -> None:
         """The request ended while an attempt was under way, without a verdict on the provider."""
@@ -73,7 +100,7 @@ class Tries:
         if self.failures:
             return refusal_for(most_telling(self.failures), len(self.failures))
         soonest = min((verdict.seconds for verdict in self.resting), default=1.0)
-        limited = all(verdict.kind in (Kind.RATE_LIMITED, Kind.QUOTA) for verdict in self.resting)
+        limited = all(verdict.kind in LIMITED for verdict in self.resting)
         return Refusal(
             429 if limited else 503,
             "Every connection that could answer is resting after failures. Try again later.",
@@ -82,22 +109,100 @@ class Tries:
             retry_after=soonest,
         )
 
+    # -- the way through the plan ------------------------------------------------------------------------------------
+    def _steps(self) -> Iterator[Step]:
+        """In order. What rests after a passing failure comes last, what asking would not help not at all; when all of
+        it rests for a moment only, the moment is waited for."""
+        later: list[Attempt] = []
+        resting: list[Attempt] = []
+        for attempt in self._plan:
+            verdict = self._verdict(attempt)
+            if verdict is None:
+                if self._worth(attempt):
+                    yield attempt
+            elif verdict.hard:
+                self._skip(attempt, verdict)
+                resting.append(attempt)
+            else:
+                later.append(attempt)
+        for attempt in later:
+            verdict = self._verdict(attempt)  # again: the breaker may have opened since
+            if verdict is not None and verdict.hard:
+                self._skip(attempt, verdict)
+            elif self._worth(attempt):
+                yield attempt
+        if resting and not self.made:
+            yield from self._patiently(resting)
+
+    def _patiently(self, resting: Sequence[Attempt]) -> Iterator[Step]:
+        """Wait for the first to come back where that is soon: a client would only ask again."""
+        soonest = min(verdict.seconds for verdict in self.resting)
+        if soonest > self._switches.patience_seconds:
+            return
+        yield soonest + self._board.die.uniform(0.0, 0.1 * soonest + 0.05)  # not all at the same moment
+        for attempt in resting:
+            if self._verdict(attempt) is None and self._worth(attempt):
+                yield attempt
+
     def _verdict(self, attempt: Attempt) -> Verdict | None:
-        return self._board.verdict(
+        """The harder of what failures and what the pace of the connection say."""
+        found = self._board.verdict(
             attempt, cooldowns=self._switches.connection_cooldown, breakers=self._switches.circuit_breaker
         )
+        if found is not None:
+            return found
+        pace = self._paces(attempt)
+        if not pace and not self._board.paces.learned:
+            return None
+        left = self._board.paces.wait(attempt.link.connection_id, pace)
+        return Verdict(Kind.RATE_LIMITED, left, hard=False, why="busy") if left > 0 else None
 
     def _worth(self, attempt: Attempt) -> bool:
-        return not self._final and (attempt.entry.id, attempt.model) not in self._useless
+        """Whether this attempt can still help the request, within what one request may cost providers."""
+        if self._final or (attempt.entry.id, attempt.model) in self._useless:
+            return False
+        if self.made >= self._switches.max_attempts:
+            return self._left_out(attempt, "attempts_used_up")
+        if self.notes and self._clock() > self._end_at:
+            return self._left_out(attempt, "time_used_up")
+        if attempt.entry.id in self._struggling and self._switches.circuit_breaker:
+            return self._board.may_retry(attempt) or self._left_out(attempt, "retry_budget")
+        return True
+
+    async def _may(self, attempt: Attempt) -> bool:
+        """What has to be asked of others, or waited for, before an attempt: a probe, its turn, the caller's money."""
+        if self._claim is not None and self._switches.circuit_breaker:
+            for subject in self._board.probing(attempt):
+                if not await self._claim(subject):
+                    self._skip(attempt, Verdict(Kind.OVERLOADED, 1.0, hard=True, why="breaker_open"))
+                    return False
+        pace = self._paces(attempt)
+        self._paced = False
+        if pace and self._board.paces.wait(attempt.link.connection_id, pace) > 0:
+            self._paced = await self._board.paces.queue(
+                attempt.link.connection_id, pace, self._caller, self._switches.queue_seconds
+            )
+            if not self._paced:
+                return self._left_out(attempt, "queue_too_long")
+        verdict = await self._gate(attempt) if self._gate is not None else None
+        if verdict is not None:
+            if self._paced:
+                self._board.paces.leave(attempt.link.connection_id, pace)
+            self._skip(attempt, verdict)
+        return verdict is None
 
     def _begin(self, attempt: Attempt) -> Attempt:
         self.current, self._began = attempt, self._clock()
-        self._board.began(attempt)
+        self._board.began(attempt, first=attempt.entry.id not in self._struggling)
+        if (pace := self._paces(attempt)) and not self._paced:
+            self._board.paces.enter(attempt.link.connection_id, pace)
         return attempt
 
     def _end(self, kind: str, status: int | None, message: str) -> Attempt:
         attempt, self.current = self.current, None
         assert attempt is not None
+        if pace := self._paces(attempt):
+            self._board.paces.leave(attempt.link.connection_id, pace)
         self.notes.append(
             AttemptNote(
                 provider=attempt.entry.id,
@@ -110,3 +215,21 @@ class Tries:
             )
         )
         return attempt
+
+    # -- the trail ---------------------------------------------------------------------------------------------------
+    def _skip(self, attempt: Attempt, verdict: Verdict) -> None:
+        self.resting.append(verdict)
+        why = verdict.why if verdict.why != "resting" else str(verdict.kind)
+        self._note(attempt, why, verdict.seconds)
+
+    def _left_out(self, attempt: Attempt, why: str) -> bool:
+        """Always False: the attempt is not made."""
+        self._note(attempt, why, None)
+        return False
+
+    def _note(self, attempt: Attempt, why: str, seconds: float | None) -> None:
+        if len(self.skips) < MOST_SKIPS:
+            entry, link = attempt.entry, attempt.link
+            self.skips.append(
+                SkipNote(provider=entry.id, connection=link.name, model=attempt.model, why=why, seconds=seconds)
+            )

@@ -49,5 +49,17 @@ def identify(snapshot: Snapshot, headers: Headers, query: bytes, now: float) -> 
     return caller
 
 
+def permit(caller: Caller, operation: str) -> None:
+    """Raises Refusal 403 when the key, or its team, may not ask for this."""
+    for access in (caller.access, caller.team_access):
+        if access.endpoints and operation not in access.endpoints:
+            raise Refusal(
+                403,
+                f"This key may not ask for {operation}; it may for {', '.join(sorted(access.endpoints))}.",
+                type="permission_error",
+                code="endpoint_not_allowed",
+            )
+
+
 def _refused(message: str, code: str) -> Refusal:
     return Refusal(401, message, type="authentication_error", code=code)

@@ -19,6 +19,7 @@ from providers.wire.formats import FORMATS
 from routing.board import Board
 from routing.gateway import callers, endpoints
 from routing.gateway.asking import Memory
+from routing.gateway.attempts import Claim
 from routing.gateway.endpoints import Call, Endpoint
 from routing.gateway.exchange import Exchange, Limits, monotonic
 from routing.gateway.intake import ClientGone, Receive, check_length, read_body
@@ -37,7 +38,8 @@ class Gateway:
     """Answers every client API path. ``publish`` gives it a configuration; ``sink`` takes one Outcome per request.
 
     ``complain`` is told of our own mistakes (request id, exception), ``reject`` why somebody was turned away who has
-    no outcome. All state belongs to one event loop.
+    no outcome. ``claim`` is asked, off the loop, for the one probe of an open circuit breaker. All state belongs to one
+    event loop.
     """
 
     def __init__(
@@ -48,9 +50,10 @@ class Gateway:
         *,
         limits: Limits | None = None,
         board: Board | None = None,
+        claim: Claim | None = None,
     ) -> None:
         self._sink, self._complain, self._reject = sink, complain, reject
-        self._limits = limits or Limits()
+        self._limits, self._claim = limits or Limits(), claim
         self.board = board or Board()
         self.memory = Memory()
         self.snapshot: Snapshot | None = None
@@ -61,6 +64,7 @@ class Gateway:
     def publish(self, snapshot: Snapshot) -> None:
         """A new configuration, from any thread: requests that run keep the one they began with."""
         self.snapshot = snapshot
+        self.board.configure(snapshot.switches)
         if self._loop is not None and self._upstream is not None:
             routes = {link.route for provider in snapshot.providers.values() for link in provider.links}
             with contextlib.suppress(RuntimeError):  # the loop is closing: so are the pools
@@ -88,6 +92,7 @@ class Gateway:
             if call.endpoint.operation in STORED:
                 await answer_stored(writer, self.memory.conversations, caller, call)
                 return
+            callers.permit(caller, call.endpoint.operation)
             check_length(headers, self._limits.max_body)
             writer = Writer(send, request_id, FORMATS[call.endpoint.format], array=call.array)
             record = _record(scope, request_id, began, caller, call.endpoint)
@@ -116,6 +121,7 @@ class Gateway:
             writer=writer,
             record=record,
             call=call,
+            claim=self._claim,
             headers=scope["headers"],
         )
         result, status = "failed", 0

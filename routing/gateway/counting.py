@@ -27,7 +27,7 @@ async def count(exchange: Exchange, asking: Asking) -> None:
     """Answer a count: by the first upstream's own counter when it speaks the client's format. Raises Refusal."""
     format = exchange.call.endpoint.format
     assert exchange.tries is not None
-    for attempt in exchange.tries:
+    async for attempt in exchange.tries:
         if attempt.entry.format != format:
             break
         exchange.record.attempt = attempt

@@ -14,7 +14,7 @@ from providers.wire.errors import Refusal, UpstreamFailure
 from routing.board import Board
 from routing.gateway.answers import refusal_for
 from routing.gateway.asking import Asking, Memory
-from routing.gateway.attempts import Tries
+from routing.gateway.attempts import NO_PACE, Claim, Tries
 from routing.gateway.counting import count
 from routing.gateway.endpoints import Call, Headers
 from routing.gateway.lanes import Answer, Lane, Prepared
@@ -22,8 +22,10 @@ from routing.gateway.record import Record
 from routing.gateway.relay import KeepAlive, Opened, open_stream
 from routing.gateway.services import OPERATIONS, answer
 from routing.gateway.writer import JSON_TYPE, Header, Writer
+from routing.pace import Pace
 from routing.plan import plan
-from routing.resolve import resolve
+from routing.resolve import is_single, resolve
+from routing.sessions import session_of
 from routing.snapshot import Snapshot
 
 monotonic = time.monotonic
@@ -57,8 +59,10 @@ class Exchange:
     writer: Writer
     record: Record
     call: Call
+    claim: Claim | None = None  # the one probe of an open circuit breaker
     headers: Headers = ()
     tries: Tries | None = None
+    session: bytes | None = None  # the conversation, where it matters who answers it
     finished: bool = False
     last_words: Callable[[Refusal], bytes | None] | None = None  # of a stream that has begun
 
@@ -70,22 +74,51 @@ class Exchange:
             return
         asking = Asking(self, body)
         self.record.requested_model, self.record.stream = asking.model, asking.stream
-        self.begin(asking.model)
+        self.begin(asking.model, asking)
         if operation == "count":
             await count(self, asking)
         else:
             await (self._stream(asking) if asking.stream else self._whole(asking))
 
-    def begin(self, model: str) -> Tries:
-        """What the name stands for, as attempts. Raises Refusal."""
-        node = resolve(self.snapshot, model, self.record.caller)
-        self.tries = Tries(plan(node, self.board), self.board, self.snapshot.switches, monotonic)
-        self.record.notes = self.tries.notes
+    def begin(
+        self,
+        model: str,
+        asking: Asking | None = None,
+        able: Callable[[list[Attempt]], list[Attempt]] = lambda attempts: attempts,
+    ) -> Tries:
+        """What the name stands for, as attempts; ``able`` leaves those that can do what is asked. Raises Refusal."""
+        snapshot, caller = self.snapshot, self.record.caller
+        node = resolve(snapshot, model, caller)
+        session = None
+        if asking is not None and snapshot.switches.session_affinity and not is_single(node):
+            self.session, goes_on = session_of(str(caller.key_id), self.headers, asking.peek.fields)
+            session = self.session if goes_on else None
+        self.tries = Tries(
+            able(plan(node, self.board, snapshot.switches, session=session)),
+            self.board,
+            snapshot.switches,
+            monotonic,
+            caller=str(caller.key_id),
+            paces=self._pace,
+            claim=self.claim,
+        )
+        self.record.notes, self.record.skips = self.tries.notes, self.tries.skips
         return self.tries
+
+    def _pace(self, attempt: Attempt) -> Pace:
+        return self.snapshot.providers[attempt.entry.id].paces.get(attempt.link.connection_id, NO_PACE)
+
+    def _spoke(self, attempt: Attempt) -> None:
+        """Something of the answer is there: from now on nobody else answers."""
+        assert self.tries is not None
+        self.record.first_byte_at = monotonic()
+        self.tries.spoke()
+        if self.session is not None:
+            self.board.sessions.answered(self.session, (attempt.link.connection_id, attempt.model))
 
     async def _whole(self, asking: Asking) -> None:
         assert self.tries is not None
-        for attempt in self.tries:
+        async for attempt in self.tries:
             lane = asking.lane(attempt)
             try:
                 prepared = self.prepare(lane, attempt)
@@ -93,7 +126,7 @@ class Exchange:
             except UpstreamFailure as failure:
                 self.tries.failed(failure)
                 continue
-            self.record.first_byte_at = monotonic()
+            self._spoke(attempt)
             self.tries.answered()
             self.record.settle(answer.usage, prepared.body, answer.sample)
             headers = self.reply_headers(attempt, prepared.dropped, whole=True)
@@ -124,7 +157,7 @@ class Exchange:
         assert self.tries is not None
         alive = KeepAlive(self.writer, self.limits.keep_alive_seconds)
         try:
-            for attempt in self.tries:
+            async for attempt in self.tries:
                 lane = asking.lane(attempt)
                 try:
                     prepared = self.prepare(lane, attempt)
@@ -143,7 +176,7 @@ class Exchange:
         assert self.tries is not None
         self.last_words = opened.reader.fail
         try:
-            self.record.first_byte_at = monotonic()
+            self._spoke(attempt)
             alive.touch()
             await self.writer.begin_stream(self.reply_headers(attempt, prepared.dropped))
             if opened.held:

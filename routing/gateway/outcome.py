@@ -25,6 +25,17 @@ class AttemptNote(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     message: str
 
 
+class SkipNote(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A candidate that was not asked. ``why``: a kind of failure that it rests after, or ``breaker_open``, ``busy``,
+    ``quota_reserve``, ``budget``, …; ``seconds`` until that ends, where it is known."""
+
+    provider: str
+    connection: str
+    model: str
+    why: str
+    seconds: float | None
+
+
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
     """What of an outcome is worked out later, off the hot path: tokens nobody reported, a price nobody had at hand.
 
@@ -71,5 +82,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     price_source: str
     client_address: str | None
     user_agent: str
+    skips: tuple[SkipNote, ...] = ()
     dropped: str = ""  # what could not be carried to the provider, comma separated
     pending: Pending | None = None

@@ -9,7 +9,7 @@ from providers.entry import Price
 from providers.prices import cost
 from providers.upstream import Attempt
 from providers.wire.types import Usage
-from routing.gateway.outcome import AttemptNote, Outcome, Pending
+from routing.gateway.outcome import AttemptNote, Outcome, Pending, SkipNote
 from routing.snapshot import Caller
 
 NO_USAGE = Usage()
@@ -39,6 +39,7 @@ class Record:
     error_message: str = ""
     dropped: tuple[str, ...] = ()
     notes: list[AttemptNote] = field(default_factory=list)
+    skips: list[SkipNote] = field(default_factory=list)
 
     def settle(self, usage: Usage | None, body: bytes, reply: bytes) -> None:
         """Usage as reported, and its cost when the price is known; what is missing is worked out later."""
@@ -74,6 +75,7 @@ class Record:
             error_kind=self.error_kind,
             error_message=self.error_message,
             attempts=tuple(self.notes),
+            skips=tuple(self.skips),
             latency_ms=round((now - self.began) * 1000),
             first_byte_ms=round((self.first_byte_at - self.began) * 1000) if self.first_byte_at else None,
             usage=self.usage or NO_USAGE,

@@ -21,8 +21,6 @@ from routing.gateway.attempts import Tries
 from routing.gateway.record import Record
 from routing.gateway.relay import KeepAlive
 from routing.gateway.writer import Header
-from routing.plan import plan
-from routing.resolve import resolve
 
 if TYPE_CHECKING:
     from routing.gateway.exchange import Exchange
@@ -50,12 +48,8 @@ async def answer(
     record = exchange.record
     job = _job(operation, record.client_format, headers, body, name)
     record.requested_model, record.stream = job.model, job.stream
-    attempts = plan(resolve(exchange.snapshot, job.model, record.caller), exchange.board)
-    tries = exchange.tries = Tries(
-        _able(attempts, operation, job), exchange.board, exchange.snapshot.switches, monotonic
-    )
-    record.notes = tries.notes
-    for attempt in tries:
+    tries = exchange.begin(job.model, able=lambda attempts: _able(attempts, operation, job))
+    async for attempt in tries:
         record.attempt = attempt
         record.price = exchange.snapshot.providers[attempt.entry.id].prices.get(attempt.model)
         said = Said(exchange, tries, attempt, operation, job)
@@ -158,6 +152,7 @@ class Said:
         exchange, record = self._exchange, self._exchange.record
         record.stream = False
         record.first_byte_at = monotonic()
+        self._tries.spoke()
         self._tries.answered()
         _settle(record, answer.usage, self._job)
         kind = (b"content-type", answer.content_type.encode("latin-1", "replace"))
@@ -184,6 +179,7 @@ class Said:
     async def _begin(self, kind: bytes, first: bytes) -> None:
         writer = self._exchange.writer
         self._exchange.record.first_byte_at = monotonic()
+        self._tries.spoke()
         if _essence(kind) == EVENTS:
             await writer.begin_stream(self._headers())
         else:

@@ -11,12 +11,14 @@ from routing.strategies.state import Now
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A step as strategies see it. ``price`` is USD per million input tokens, None when unknown."""
+    """A step, or a connection, as strategies see it. ``price`` is USD per million input tokens, None when unknown;
+    ``tier`` a place in ``providers.entry.TIERS``."""
 
     key: str
     position: int
     weight: int
-    price: Decimal | None
+    price: Decimal | None = None
+    tier: int = 0
 
 
 def listed(steps: Sequence[Ranked], now: Now) -> list[Ranked]:
@@ -59,3 +61,13 @@ def weighted(steps: Sequence[Ranked], now: Now) -> list[Ranked]:
     weights = [s.weight for s in steps] if any(s.weight for s in steps) else None
     first = now.die.choices(steps, weights)[0]
     return [first, *sorted((s for s in steps if s is not first), key=lambda s: -s.weight)]
+
+
+def fastest(steps: Sequence[Ranked], now: Now) -> list[Ranked]:
+    """By the time to the first byte of late; one that was never measured goes first, so that it is."""
+    return sorted(steps, key=lambda s: (now.failures(s.key) > 0, now.latency(s.key) or 0.0, s.position))
+
+
+def by_tier(steps: Sequence[Ranked], now: Now) -> list[Ranked]:
+    """Subscriptions, then API keys, then cheap, then free; as written within a tier."""
+    return sorted(steps, key=lambda s: (s.tier, s.position))

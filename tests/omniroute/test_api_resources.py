@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from providers import catalogue, connections
 from providers.models import Connection, Provider, ProviderModel
 from providers.probe import Probe
 from routing.models import ApiKey, Combo, GatewaySettings
+from routing.snapshot import Switches
 
 pytestmark = pytest.mark.django_db
 SECRET = "gsk-this-must-never-be-shown"
@@ -446,9 +448,9 @@ def test_aliases(admin: Api) -> None:
 
 
 def test_switches(admin: Api) -> None:
-    assert admin("get", "settings/") == {
-        "require_api_key": True, "connection_cooldown": True, "circuit_breaker": True, "notice": "",
-    }  # fmt: skip
+    assert admin("get", "settings/") == {**asdict(Switches()), "notice": ""}
+    for change in ({"breaker_failures": 0}, {"connection_strategy": "best"}, {"max_attempts": 51}):
+        admin("patch", "settings/", change, status=400)
     assert admin("patch", "settings/", {"circuit_breaker": False, "notice": "Hello"})["notice"] == "Hello"
     assert GatewaySettings.load().circuit_breaker is False and GatewaySettings.objects.count() == 1
 

@@ -37,7 +37,7 @@ def wipe() -> None:
 
 
 def test_an_empty_installation_exports_its_switches_only() -> None:
-    assert set(yaml.safe_load(export())) == {"version", "settings"}
+    assert set(yaml.safe_load(export())) == {"version", "settings", "resilience"}
     assert plan(export(), prune=True) == []
 
 

@@ -492,7 +492,7 @@ def test_providers_in_the_admin_go_through_the_registry(admin: Client) -> None:
 def test_a_combo_must_not_lead_back_to_itself(admin: Client) -> None:
     page = reverse("admin:routing_combo_add")
     steps = {"steps-TOTAL_FORMS": 1, "steps-INITIAL_FORMS": 0, "steps-0-position": 0, "steps-0-weight": 1}
-    sent = {"name": "always", "strategy": "priority", "enabled": "on", **steps}
+    sent = {"name": "always", "strategy": "priority", "enabled": "on", "sticky": 1, **steps}
     assert admin.post(page, {**sent, "steps-0-model": "always"}).status_code == 200 and not Combo.objects.exists()
     assert admin.post(page, {**sent, "steps-0-model": "openai/gpt-4o"}).status_code == 302
     assert Combo.objects.get().steps.get().model == "openai/gpt-4o"

@@ -67,10 +67,27 @@ VENDORS: dict[Kind, list[tuple[int, str | None, str | None, str]]] = {
         (422, None, None, "Prompt contains 40000 tokens, too large for model with 32768 maximum context length"),
         (413, None, None, "Request Entity Too Large"),
     ],
+    Kind.BANNED: [
+        (403, None, "permission_error", "This organization has been disabled."),
+        (
+            401,
+            "account_deactivated",
+            "invalid_request_error",
+            "The account of this API key is gone.",
+        ),
+        (403, None, None, "Your account was suspended for a violation of the terms of service."),
+        (400, "account_suspended", None, "Your account is suspended, please contact support."),
+        (401, None, None, "Your account has been permanently banned."),
+    ],
     Kind.QUOTA: [
-        (402, None, None, "Insufficient Balance"),
         (429, "insufficient_quota", "insufficient_quota", "You exceeded your current quota, please check your plan."),
         (429, None, None, "You exceeded your current quota, please check your plan and billing details."),
+        (429, None, "usage_limit_reached", "The usage limit has been reached"),
+        (429, None, None, "You have reached your weekly limit."),
+    ],
+    Kind.CREDIT: [
+        (402, None, None, "Insufficient Balance"),
+        (402, None, None, ""),
         (400, None, "invalid_request_error", "Your credit balance is too low to access the API."),
         (403, None, None, "Your team has used all available credits or reached its monthly spending limit."),
         (400, "billing_hard_limit_reached", None, "Billing hard limit has been reached"),

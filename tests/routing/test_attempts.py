@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -9,11 +10,13 @@ import pytest
 from providers.failures import CONSEQUENCES
 from providers.upstream import Attempt
 from providers.wire.errors import Kind, Refusal, UpstreamFailure
-from routing.board import BREAKER_FAILURES, BREAKER_SECONDS, Board
+from routing.board import Board
 from routing.gateway.answers import MOST_TELLING, most_telling, refusal_for, status_for
 from routing.gateway.attempts import Tries
 from routing.snapshot import Switches
 from tests.routing.samples import Clock, attempt
+
+BREAKER_FAILURES, BREAKER_SECONDS = 5, 30.0  # as the settings have it at first
 
 ONE, TWO, THREE = attempt(number=1), attempt(number=2), attempt(number=3)
 OTHER = attempt("beta", number=4)
@@ -44,10 +47,19 @@ def failure(kind: Kind, message: str = "no", **said: object) -> UpstreamFailure:
 
 def run(tries: Tries, *ends: UpstreamFailure | None) -> list[int]:
     """Connections asked; None = answered, after the last end everything fails with SERVER."""
-    asked = []
-    for number, one in enumerate(tries):
+    return asyncio.run(_run(tries, *ends))
+
+
+def start(tries: Tries) -> Attempt:
+    """The first attempt, which then is under way."""
+    return asyncio.run(anext(tries))
+
+
+async def _run(tries: Tries, *ends: UpstreamFailure | None) -> list[int]:
+    asked: list[int] = []
+    async for one in tries:
         asked.append(one.link.connection_id)
-        end = ends[number] if number < len(ends) else failure(Kind.SERVER)
+        end = ends[len(asked) - 1] if len(asked) <= len(ends) else failure(Kind.SERVER)
         if end is None:
             tries.answered()
             break
@@ -110,8 +122,7 @@ class TestOrder:
         for _ in range(BREAKER_FAILURES):
             board.failed(THREE, failure(Kind.SERVER))
         clock.now += BREAKER_SECONDS
-        probing = iter(begin())
-        assert next(probing) is ONE
+        assert start(begin()) is ONE
         assert run(begin()) == [4]
 
     def test_switched_off(self, begin: Callable[..., Tries], board: Board) -> None:
@@ -124,9 +135,9 @@ class TestOrder:
 
 
 class TestNotes:
-    def test_every_attempt_is_noted(self, begin: Callable[..., Tries], clock: Clock) -> None:
+    async def test_every_attempt_is_noted(self, begin: Callable[..., Tries], clock: Clock) -> None:
         tries = begin()
-        for one in tries:
+        async for one in tries:
             assert tries.current is one
             clock.now += 0.25
             if one is TWO:
@@ -141,7 +152,7 @@ class TestNotes:
 
     def test_an_attempt_under_way_counts_as_made(self, begin: Callable[..., Tries]) -> None:
         tries = begin()
-        next(iter(tries))
+        start(tries)
         assert tries.made == 1 and tries.notes == []
 
     def test_a_client_that_leaves(self, begin: Callable[..., Tries], board: Board, clock: Clock) -> None:
@@ -149,7 +160,7 @@ class TestNotes:
             board.failed(THREE, failure(Kind.SERVER))
         clock.now += BREAKER_SECONDS
         tries = begin()
-        next(iter(tries))
+        start(tries)
         tries.abandoned("client_gone")
         tries.abandoned("client_gone")
         assert [note.kind for note in tries.notes] == ["client_gone"]

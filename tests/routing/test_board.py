@@ -10,9 +10,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from providers.failures import CONSEQUENCES, Rest
 from providers.upstream import Attempt
 from providers.wire.errors import Kind, UpstreamFailure
-from routing import board as boards
-from routing.board import BREAKER_FAILURES, BREAKER_SECONDS, MOST_LEVELS, Board, Verdict
+from routing import bounded
+from routing.board import Board, Verdict
+from routing.rests import MOST_LEVELS
+from routing.snapshot import Switches
 from tests.routing.samples import Clock, attempt
+
+BREAKER_FAILURES, BREAKER_SECONDS = 5, 30.0  # as the settings have it at first
 
 TRIPPING = [kind for kind in Kind if CONSEQUENCES[kind].trips]
 HARMLESS = [kind for kind in Kind if not CONSEQUENCES[kind].trips]
@@ -51,7 +55,9 @@ class TestCooldowns:
             (Kind.SERVER, [3, 6, 12, 24, 48, 60, 60]),
             (Kind.RATE_LIMITED, [1, 2, 4, 8, 16, 32, 64, 120, 120]),
             (Kind.AUTH, [120, 120]),
-            (Kind.QUOTA, [120, 120]),
+            (Kind.QUOTA, [120, 240, 480, 960, 1920, 3600, 3600]),
+            (Kind.CREDIT, [3600, 3600]),
+            (Kind.BANNED, [86400, 86400]),
             (Kind.MODEL, [120, 120]),
         ],
     )
@@ -69,7 +75,7 @@ class TestCooldowns:
         for _ in range(MOST_LEVELS * 200):
             fail(board, attempt(), Kind.RATE_LIMITED)
             clock.now += 120
-        assert max(entry.level for entry in board._cooldowns.values()) == MOST_LEVELS
+        assert max(entry.level for entry in board.rests.found.values()) == MOST_LEVELS
 
     @pytest.mark.parametrize("kind", [kind for kind in Kind if CONSEQUENCES[kind].rest is Rest.NOTHING])
     def test_what_the_request_is_to_blame_for_rests_nothing(self, board: Board, kind: Kind) -> None:
@@ -153,10 +159,12 @@ class TestBreaker:
             fail(board, attempt())
             assert broken(board, attempt()) is None
         fail(board, attempt(number=2))
-        assert broken(board, attempt(number=3)) == Verdict(Kind.OVERLOADED, BREAKER_SECONDS, hard=True)
+        assert broken(board, attempt(number=3)) == Verdict(
+            Kind.OVERLOADED, BREAKER_SECONDS, hard=True, why="breaker_open"
+        )
         assert broken(board, attempt("other")) is None
         clock.now += BREAKER_SECONDS - 0.1
-        assert broken(board, attempt()) == Verdict(Kind.OVERLOADED, 1.0, hard=True)
+        assert broken(board, attempt()) == Verdict(Kind.OVERLOADED, 1.0, hard=True, why="breaker_open")
 
     def test_a_success_begins_the_count_anew(self, board: Board) -> None:
         for _ in range(5):
@@ -183,7 +191,7 @@ class TestBreaker:
         clock.now += BREAKER_SECONDS
         assert broken(board, attempt()) is None
         board.began(attempt())
-        assert broken(board, attempt()) == Verdict(Kind.OVERLOADED, 1.0, hard=True)
+        assert broken(board, attempt()) == Verdict(Kind.OVERLOADED, 1.0, hard=True, why="breaker_open")
 
     def test_a_good_probe_closes(self, board: Board, clock: Clock) -> None:
         self.open(board)
@@ -199,7 +207,7 @@ class TestBreaker:
         self.open(board)
         clock.now += BREAKER_SECONDS
         fail(board, attempt())
-        assert broken(board, attempt()) == Verdict(Kind.OVERLOADED, BREAKER_SECONDS, hard=True)
+        assert broken(board, attempt()) == Verdict(Kind.OVERLOADED, BREAKER_SECONDS, hard=True, why="breaker_open")
         clock.now += BREAKER_SECONDS
         assert broken(board, attempt()) is None
 
@@ -230,19 +238,123 @@ class TestBreaker:
             board.abandoned(straggler)
         else:
             board.failed(straggler, UpstreamFailure(kind, "no"))
-        assert broken(board, attempt()) == Verdict(Kind.OVERLOADED, 1.0, hard=True)
+        assert broken(board, attempt()) == Verdict(Kind.OVERLOADED, 1.0, hard=True, why="breaker_open")
         board.failed(probe, UpstreamFailure(Kind.SERVER, "no"))
-        assert broken(board, attempt()) == Verdict(Kind.OVERLOADED, BREAKER_SECONDS, hard=True)
+        assert broken(board, attempt()) == Verdict(Kind.OVERLOADED, BREAKER_SECONDS, hard=True, why="breaker_open")
 
     def test_stragglers_do_not_prolong(self, board: Board, clock: Clock) -> None:
         self.open(board)
         clock.now += 20
         fail(board, attempt())
-        assert broken(board, attempt()) == Verdict(Kind.OVERLOADED, BREAKER_SECONDS - 20, hard=True)
+        assert broken(board, attempt()) == Verdict(Kind.OVERLOADED, BREAKER_SECONDS - 20, hard=True, why="breaker_open")
 
     def test_a_switched_off_breaker_does_not_hold(self, board: Board) -> None:
         self.open(board)
         assert board.verdict(attempt(number=2), cooldowns=True, breakers=False) is None
+
+
+class TestTerminal:
+    """Banned, out of credit: nothing that passes by itself takes the place of what somebody must mend."""
+
+    @pytest.mark.parametrize("kind", [Kind.BANNED, Kind.CREDIT])
+    @pytest.mark.parametrize("later", [kind for kind in Kind if kind not in (Kind.BANNED, Kind.CREDIT)])
+    def test_no_cooldown_overwrites_it(self, board: Board, clock: Clock, kind: Kind, later: Kind) -> None:
+        fail(board, attempt(), kind)
+        before = rest(board, attempt())
+        fail(board, attempt(), later, retry_after=999_999)
+        assert rest(board, attempt()) == before and before is not None and before.hard
+
+    def test_it_overwrites_a_cooldown(self, board: Board) -> None:
+        fail(board, attempt(), Kind.RATE_LIMITED, retry_after=3000)
+        fail(board, attempt(), Kind.BANNED)
+        verdict = rest(board, attempt())
+        assert verdict is not None and verdict.kind is Kind.BANNED
+
+    def test_the_providers_own_time_does_not_shorten_it(self, board: Board) -> None:
+        fail(board, attempt(), Kind.CREDIT, retry_after=1)
+        verdict = rest(board, attempt())
+        assert verdict is not None and verdict.seconds == 3600
+
+
+class TestBreakerOfAConnection:
+    def test_one_bad_connection_opens_its_own(self, board: Board) -> None:
+        """The others of the provider answer meanwhile, so the provider's stays closed."""
+        for _ in range(BREAKER_FAILURES):
+            fail(board, attempt(number=1))
+            board.began(attempt(number=2))
+            board.succeeded(attempt(number=2))
+        assert broken(board, attempt(number=2)) is None
+        verdict = broken(board, attempt(number=1))
+        assert verdict is not None and verdict.hard
+
+    def test_thresholds_are_the_operators(self, board: Board, clock: Clock) -> None:
+        board.configure(Switches(breaker_failures=2, breaker_seconds=7, longest_rest_seconds=60))
+        fail(board, attempt())
+        fail(board, attempt())
+        assert broken(board, attempt()) == Verdict(Kind.OVERLOADED, 7, hard=True, why="breaker_open")
+        fail(board, attempt(number=9), Kind.RATE_LIMITED, retry_after=10_000)
+        verdict = rest(board, attempt(number=9))
+        assert verdict is not None and verdict.seconds == 60
+
+
+class TestStorms:
+    def test_a_crowd_waits_while_a_few_find_out(self, board: Board) -> None:
+        fail(board, attempt())
+        for _ in range(BREAKER_FAILURES):
+            assert broken(board, attempt()) is None
+            board.began(attempt())
+        assert broken(board, attempt()) == Verdict(Kind.OVERLOADED, 1.0, hard=False, why="failing")
+        board.succeeded(attempt())
+        assert broken(board, attempt()) is None
+
+    def test_second_tries_are_a_share_of_the_first(self, board: Board) -> None:
+        assert sum(board.may_retry(attempt()) for _ in range(50)) == 10, "what a quiet provider may have at once"
+        for _ in range(100):
+            board.began(attempt())
+        assert sum(board.may_retry(attempt()) for _ in range(50)) == 10
+        for _ in range(10):
+            board.began(attempt())
+        assert sum(board.may_retry(attempt()) for _ in range(50)) == 2, "a fifth of ten"
+        board.succeeded(attempt())
+        assert board.may_retry(attempt())
+
+
+class TestOtherProcesses:
+    def exchange(self, one: Board, two: Board) -> None:
+        while one.news:
+            two.learn([one.news.popleft()])
+
+    def boards(self, clock: Clock) -> tuple[Board, Board]:
+        """Two processes: their monotonic clocks began at different times."""
+        later = Clock(clock.now + 5000)
+        return Board(clock, wall=lambda: 1e9 + clock.now), Board(later, wall=lambda: 1e9 + clock.now)
+
+    def test_a_rest_is_known_to_both_and_so_is_its_end(self, clock: Clock) -> None:
+        one, two = self.boards(clock)
+        fail(one, attempt(), Kind.RATE_LIMITED, retry_after=20)
+        self.exchange(one, two)
+        verdict = rest(two, attempt())
+        assert verdict is not None and verdict.kind is Kind.RATE_LIMITED and verdict.seconds == pytest.approx(20)
+        one.succeeded(attempt())
+        self.exchange(one, two)
+        assert rest(two, attempt()) is None
+
+    def test_an_open_breaker_too(self, clock: Clock) -> None:
+        one, two = self.boards(clock)
+        for _ in range(BREAKER_FAILURES):
+            fail(one, attempt())
+        self.exchange(one, two)
+        verdict = broken(two, attempt())
+        assert verdict is not None and verdict.seconds == pytest.approx(BREAKER_SECONDS)
+        one.succeeded(attempt())
+        self.exchange(one, two)
+        assert broken(two, attempt()) is None
+
+    def test_what_is_learned_is_not_told_again(self, clock: Clock) -> None:
+        one, two = self.boards(clock)
+        fail(one, attempt(), Kind.AUTH)
+        self.exchange(one, two)
+        assert not two.news
 
 
 class TestCounters:
@@ -260,10 +372,10 @@ class TestCounters:
         assert (board.recent_failures("acme/large"), board.recent_failures("beta/large")) == (2, 0)
 
     def test_everything_is_bounded(self, board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(boards, "MOST_ENTRIES", 50)
+        monkeypatch.setattr(bounded, "MOST_ENTRIES", 50)
         for number in range(200):
             fail(board, attempt(model=f"m{number}", number=number), Kind.MODEL)
-        assert len(board._cooldowns) == 50 and len(board._uses) == 50
+        assert len(board.rests.found) == 50 and len(board._uses) == 50
         assert rest(board, attempt(model="m199", number=199)) is not None
         assert rest(board, attempt(model="m0", number=0)) is None
 
@@ -281,7 +393,8 @@ class BreakerMachine(RuleBasedStateMachine):
         self.probe: Attempt | None = None
 
     def may(self) -> bool:
-        return self.board.verdict(attempt(), cooldowns=False, breakers=True) is None
+        verdict = self.board.verdict(attempt(), cooldowns=False, breakers=True)
+        return verdict is None or not verdict.hard  # soft: a provider that failed last, asked by a few at once
 
     @precondition(lambda self: self.may() and len(self.running) < 8)
     @rule()
@@ -341,7 +454,7 @@ class BreakerMachine(RuleBasedStateMachine):
         """With nothing under way the provider is asked again, at the latest after BREAKER_SECONDS."""
         if not self.running:
             verdict = self.board.verdict(attempt(), cooldowns=False, breakers=True)
-            assert verdict is None or 0 < verdict.seconds <= BREAKER_SECONDS
+            assert verdict is None or (verdict.hard and 0 < verdict.seconds <= BREAKER_SECONDS)
 
 
 TestBreakerMachine = BreakerMachine.TestCase

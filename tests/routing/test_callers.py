@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from providers.wire.errors import Refusal
 from routing.gateway.callers import identify, key_in
-from routing.snapshot import ANYBODY, Caller, Snapshot, Switches
+from routing.snapshot import ANYBODY, Access, Caller, Snapshot, Switches
 
 KEY = "sk-omni-test-key"
 NOW = 1000.0
@@ -64,8 +64,8 @@ def refused(snapshot: Snapshot, headers: list[tuple[bytes, bytes]]) -> str | Non
 
 
 def test_a_known_key() -> None:
-    caller = identify(known(patterns=("a",), team_id=7), bearer(), b"", NOW)
-    assert (caller.key_id, caller.patterns, caller.team_id) == (1, ("a",), 7)
+    caller = identify(known(access=Access(models=("a",)), team_id=7), bearer(), b"", NOW)
+    assert (caller.key_id, caller.access.models, caller.team_id) == (1, ("a",), 7)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from accounts.models import Membership, Team, User
 from providers import connections
 from providers.models import Connection, Provider, ProviderModel
 from routing import keys, publish
-from routing.models import Alias, ApiKey, Combo, ComboStep, ConfigVersion, GatewaySettings
+from routing.models import Alias, ApiKey, Combo, ComboStep, ConfigVersion, GatewaySettings, TeamAccess
 from routing.snapshot import Snapshot
 
 pytestmark = pytest.mark.django_db
@@ -112,7 +112,7 @@ class TestBuild:
         ((digest, caller),) = built().callers.items()
         assert digest == hashlib.sha256(text.encode()).hexdigest()
         assert (caller.key_id, caller.key_name, caller.user_id, caller.team_id) == (row.pk, "k", member.pk, team.pk)
-        assert caller.enabled and caller.expires_at == until.timestamp() and caller.patterns == ("a/*", "b")
+        assert caller.enabled and caller.expires_at == until.timestamp() and caller.access.models == ("a/*", "b")
 
     def test_callers_that_are_switched_off(self, member: User) -> None:
         row, _ = keys.create(name="theirs", owner=member)
@@ -131,7 +131,7 @@ class TestBuild:
     def test_odd_patterns_allow_nothing_and_break_nothing(self, stored: Any) -> None:
         row, _ = keys.create(name="k")
         ApiKey.objects.filter(pk=row.pk).update(model_patterns=stored)
-        assert built().callers[row.key_hash].patterns == (("a",) if isinstance(stored, list) else ())
+        assert built().callers[row.key_hash].access.models == (("a",) if isinstance(stored, list) else ())
 
     def test_combos_and_aliases(self) -> None:
         for name, enabled in (("team", True), ("off", False)):
@@ -190,6 +190,7 @@ def rows() -> dict[type, Any]:
         ComboStep: ComboStep.objects.create(combo=combo, model="m"),
         Alias: Alias.objects.create(pattern="a", target="b"),
         GatewaySettings: GatewaySettings.objects.create(),
+        TeamAccess: TeamAccess.objects.create(team=Team.objects.create(name="u")),
         Membership: Membership.objects.create(team=team, user=user),
         Combo: combo,
         Provider: provider,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from providers.wire.errors import Refusal
 from routing.resolve import Branch, Leaf, Node, find, offered, resolve
-from routing.snapshot import Caller, Snapshot
+from routing.snapshot import EVERYTHING, Access, Caller, Snapshot
 from tests.routing.samples import ANYONE, provider, snapshot
 
 
@@ -231,7 +232,7 @@ class TestPermission:
         ],
     )
     def test_patterns(self, pattern: str, name: str, may: bool) -> None:
-        caller = Caller(key_id=1, key_name="k", patterns=(pattern,))
+        caller = Caller(key_id=1, key_name="k", access=Access(models=(pattern,)))
         if may:
             assert resolve(self.config, name, caller)
         else:
@@ -239,11 +240,11 @@ class TestPermission:
             assert (wrong.status, wrong.code) == (403, "model_not_allowed")
 
     def test_any_of_several_patterns(self) -> None:
-        caller = Caller(key_id=1, key_name="k", patterns=("nothing", "openai-x/*"))
+        caller = Caller(key_id=1, key_name="k", access=Access(models=("nothing", "openai-x/*")))
         assert resolve(self.config, "openai-x/own", caller)
 
     def test_no_patterns_allow_nothing(self) -> None:
-        caller = Caller(key_id=1, key_name="k", patterns=())
+        caller = Caller(key_id=1, key_name="k", access=Access(models=()))
         assert refused(self.config, "openai/gpt-4o", caller).status == 403
 
     def test_a_prefix_that_is_gone_is_no_way_round(self) -> None:
@@ -251,9 +252,9 @@ class TestPermission:
         config = snapshot(self.resold)
         assert told(find(config, "openai/gpt-4o")) == "resold/openai/gpt-4o"
         for pattern in ("openai/*", "openai/gpt-4o"):
-            caller = Caller(key_id=1, key_name="k", patterns=(pattern,))
+            caller = Caller(key_id=1, key_name="k", access=Access(models=(pattern,)))
             assert refused(config, "openai/gpt-4o", caller).status == 403
-        assert resolve(config, "openai/gpt-4o", Caller(key_id=1, key_name="k", patterns=("resold/*",)))
+        assert resolve(config, "openai/gpt-4o", Caller(key_id=1, key_name="k", access=Access(models=("resold/*",))))
 
 
 class TestOffered:
@@ -277,10 +278,67 @@ class TestOffered:
 
     def test_what_is_offered_can_be_asked_for(self) -> None:
         for patterns in (("*",), ("acme/*",), ("team", "ac/large"), ()):
-            caller = Caller(key_id=1, key_name="k", patterns=patterns)
+            caller = Caller(key_id=1, key_name="k", access=Access(models=patterns))
             for name, _ in offered(self.config, caller):
                 assert resolve(self.config, name, caller)
 
     def test_only_what_the_caller_may(self) -> None:
-        caller = Caller(key_id=1, key_name="k", patterns=("acme/*",))
+        caller = Caller(key_id=1, key_name="k", access=Access(models=("acme/*",)))
         assert [name for name, _ in offered(self.config, caller)] == ["ac/large", "ac/small", "fast"]
+
+
+class TestAccess:
+    """What a key, and its team, may use: models, combos, providers."""
+
+    combos = {
+        "open": ["acme/large", "beta/large"],
+        "narrow": ["acme/large", "beta/large"],
+        "outer": ["narrow", "acme/small"],
+    }
+
+    @property
+    def config(self) -> Snapshot:
+        config = snapshot(ACME, BETA, combos=self.combos, aliases={"fast": "acme/small"})
+        closed = {name: replace(config.combos[name], grants_steps=False) for name in ("narrow", "outer")}
+        return replace(config, combos={**config.combos, **closed})
+
+    def caller(self, team: Access = EVERYTHING, **access: Any) -> Caller:
+        return Caller(key_id=1, key_name="k", access=Access(**access), team_access=team)
+
+    def test_a_combo_grants_its_steps(self) -> None:
+        node = resolve(self.config, "open", self.caller(models=("open",)))
+        assert told(node) == ["acme/large", "beta/large"]
+
+    def test_unless_it_does_not(self) -> None:
+        node = resolve(self.config, "narrow", self.caller(models=("narrow", "beta/*")))
+        assert told(node) == ["beta/large"]
+        assert refused(self.config, "narrow", self.caller(models=("narrow",))).code == "model_not_allowed"
+
+    def test_within_one_another(self) -> None:
+        node = resolve(self.config, "outer", self.caller(models=("outer", "narrow", "acme/*")))
+        assert told(node) == [["acme/large"], "acme/small"]
+
+    def test_combos_by_a_list_of_their_own(self) -> None:
+        caller = self.caller(models=("*",), combos=("open",))
+        assert resolve(self.config, "open", caller)
+        assert refused(self.config, "narrow", caller).code == "model_not_allowed"
+        assert resolve(self.config, "acme/large", caller)
+
+    def test_providers(self) -> None:
+        caller = self.caller(providers=frozenset(("beta",)))
+        assert resolve(self.config, "beta/large", caller)
+        for name in ("acme/large", "fast"):
+            assert refused(self.config, name, caller).code == "model_not_allowed"
+        assert told(resolve(self.config, "narrow", caller)) == ["beta/large"]
+
+    def test_a_team_narrows_what_its_keys_may(self) -> None:
+        team = Access(models=("acme/*",))
+        assert resolve(self.config, "acme/large", self.caller(team))
+        assert refused(self.config, "beta/large", self.caller(team)).code == "model_not_allowed"
+        assert refused(self.config, "acme/large", self.caller(team, models=("beta/*",))).code == "model_not_allowed"
+
+    def test_the_list_shows_exactly_what_may_be_used(self) -> None:
+        caller = self.caller(Access(providers=frozenset(("beta",))), models=("*",))
+        names = [name for name, _ in offered(self.config, caller)]
+        assert names == ["beta/large", "beta/org/deep:free", "open", "narrow", "outer"]
+        assert all(resolve(self.config, name, caller) for name in names)

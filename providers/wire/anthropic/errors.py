@@ -27,7 +27,7 @@ DETAILED = ("thread_unsupported_request",)  # codes that the SDKs read from ``er
 KINDS: Mapping[str, Kind] = {
     "invalid_request_error": Kind.BAD_REQUEST,
     "authentication_error": Kind.AUTH,
-    "billing_error": Kind.QUOTA,
+    "billing_error": Kind.CREDIT,
     "permission_error": Kind.PERMISSION,
     "not_found_error": Kind.MODEL,
     "request_too_large": Kind.CONTEXT_LENGTH,
