@@ -37,6 +37,7 @@ class UsageRecord(models.Model):
     error_kind = models.CharField(_("error"), max_length=40, blank=True)
     error_message = models.CharField(_("error message"), max_length=500, blank=True)
     attempts = models.JSONField(_("attempts"), default=list)
+    skips = models.JSONField(_("not asked"), default=list)
     latency_ms = models.PositiveIntegerField(_("latency"))
     first_byte_ms = models.PositiveIntegerField(_("first byte"), null=True)
     input_tokens = models.PositiveBigIntegerField(_("input tokens"), default=0)

@@ -25,7 +25,7 @@ from analytics import live
 from analytics.journal import Replayed
 from analytics.journal import replay as replay_journal
 from analytics.models import UsageRecord
-from routing.gateway.outcome import AttemptNote, Outcome
+from routing.gateway.outcome import AttemptNote, Outcome, SkipNote
 from routing.models import ApiKey
 
 log = logging.getLogger(__name__)
@@ -57,6 +57,7 @@ COLUMNS = {
     "error_kind": "text",
     "error_message": "text",
     "attempts": "jsonb",
+    "skips": "jsonb",
     "latency_ms": "integer",
     "first_byte_ms": "integer",
     "input_tokens": "bigint",
@@ -71,7 +72,8 @@ COLUMNS = {
     "user_agent": "text",
     "dropped": "text",
 }
-_ATTEMPTS, _COST = list(COLUMNS).index("attempts"), list(COLUMNS).index("cost_usd")
+_LISTS = [number for number, kind in enumerate(COLUMNS.values()) if kind == "jsonb"]
+_COST = list(COLUMNS).index("cost_usd")
 _encode = msgspec.json.Encoder().encode
 _MOST_USD, _CENT = Decimal(10**8 - 1), Decimal("1e-10")
 
@@ -183,7 +185,8 @@ def _storable(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 
 def _for_sqlite(row: tuple[Any, ...]) -> list[Any]:
     values = list(row)
-    values[_ATTEMPTS] = _encode(values[_ATTEMPTS]).decode()
+    for number in _LISTS:
+        values[number] = _encode(values[number]).decode()
     if values[_COST] is not None:
         values[_COST] = str(values[_COST])
     return values
@@ -225,6 +228,7 @@ def _row(o: Outcome) -> tuple[Any, ...]:
         o.error_kind[:40],
         o.error_message[:500],
         o.attempts,
+        o.skips,
         _whole(o.latency_ms, _INT),
         None if o.first_byte_ms is None else _whole(o.first_byte_ms, _INT),
         _whole(usage.input, _BIG),
@@ -268,7 +272,7 @@ def _scrubbed(value: Any) -> Any:
             return {name: _scrubbed(item) for name, item in value.items()}
         case list() | tuple():
             return [_scrubbed(item) for item in value]
-        case AttemptNote():
+        case AttemptNote() | SkipNote():
             return _scrubbed(asdict(value))
         case _:
             return value

@@ -18,6 +18,7 @@ from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
 from django.conf import settings
+from django.db import connection
 
 from analytics import live, metrics, record
 from analytics.outbox import Outbox
@@ -97,7 +98,15 @@ class Runtime:
 
 
 async def claim(subject: str) -> bool:
-    return await asyncio.to_thread(claim_probe, subject)
+    """The one probe of an open circuit breaker, asked of the database: once per breaker and opening."""
+    return await asyncio.to_thread(_claimed, subject)
+
+
+def _claimed(subject: str) -> bool:
+    try:
+        return claim_probe(subject)
+    finally:
+        connection.close()  # the thread may not be used again for long
 
 
 def complain(request_id: str, mistake: BaseException) -> None:

@@ -8,9 +8,11 @@ which breakers are open is told to the other processes (``news``) and learned fr
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 
@@ -25,6 +27,7 @@ from routing.sessions import Sessions
 from routing.snapshot import Switches
 
 MOST_NEWS = 10_000
+UNPROVEN_AT_ONCE = 20
 RETRY_SHARE = 0.2  # further requests to a provider that fails, per request that asks it first
 RETRY_RESERVE = 10.0  # how many a quiet provider may have at once
 SMOOTHING = 0.2  # weight of the newest first byte in a model's latency
@@ -77,6 +80,8 @@ class Board:
     _latencies: OrderedDict[str, float] = field(default_factory=OrderedDict)
     _retries: dict[str, float] = field(default_factory=dict)
     _running: dict[str, int] = field(default_factory=dict)
+    _waiting: dict[str, asyncio.Event] = field(default_factory=dict)
+    _proven: set[str] = field(default_factory=set)  # providers that spoke, and have not failed since
 
     def __post_init__(self) -> None:
         self.rests, self.breakers = Rests(self.clock), Breakers(self.clock)
@@ -94,18 +99,30 @@ class Board:
             for subject in (attempt.entry.id, _subject(attempt)):
                 if (left := self.breakers.wait(subject)) is not None:
                     return Verdict(Kind.OVERLOADED, left, hard=True, why="breaker_open")
-            if self._crowded(attempt.entry.id):
-                return Verdict(Kind.OVERLOADED, 1.0, hard=False, why="failing")
         if cooldowns and self.rests.found:
             rest = self.rests.of(attempt.link.connection_id, attempt.model)
             if rest is not None:
                 return Verdict(rest.kind, rest.until - self.clock(), hard=hard(rest.kind))
         return None
 
-    def _crowded(self, provider: str) -> bool:
-        """A provider that failed last is asked by no more requests at once than would open its breaker: a crowd finds
-        out no more than these."""
-        return bool(self.breakers.failures(provider)) and self._running.get(provider, 0) >= self.breakers.threshold
+    def crowded(self, provider: str) -> bool:
+        """Whether a provider that has not answered yet, or failed last, is asked by so many requests already that
+        further ones would find out no more than these."""
+        if provider in self._proven:
+            return False
+        running = self._running.get(provider, 0)
+        return running >= (self.breakers.threshold if self.breakers.failures(provider) else UNPROVEN_AT_ONCE)
+
+    async def found_out(self, provider: str, seconds: float) -> None:
+        """Wait while a provider is crowded, for what those before find out; no longer than so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.crowded(provider):
+                    await self._waiting.setdefault(provider, asyncio.Event()).wait()
+
+    def _tell_waiting(self, provider: str) -> None:
+        if (waiting := self._waiting.pop(provider, None)) is not None:
+            waiting.set()
 
     def probing(self, attempt: Attempt) -> list[str]:
         """The open breakers whose one probe this attempt would be."""
@@ -153,12 +170,15 @@ class Board:
 
     def spoke(self, attempt: Attempt, seconds: float) -> None:
         """Its first byte came after so many seconds."""
+        self._proven.add(attempt.entry.id)
+        self._tell_waiting(attempt.entry.id)
         for key in (f"{attempt.entry.id}/{attempt.model}", _subject(attempt)):
             before = self._latencies.get(key, seconds)
             put(self._latencies, key, before + SMOOTHING * (seconds - before))
 
     def succeeded(self, attempt: Attempt) -> None:
         """Clears everything that was held against the provider, the connection and the model."""
+        self._proven.add(attempt.entry.id)
         self._ended(attempt)
         self._retries.pop(attempt.entry.id, None)
         if self.breakers.found:
@@ -175,6 +195,7 @@ class Board:
         self._ended(attempt)
         for subject in (attempt.entry.id, _subject(attempt)):
             if CONSEQUENCES[failure.kind].trips:
+                self._proven.discard(attempt.entry.id)
                 if self.breakers.failed(subject, attempt):
                     self._tell_breaker(subject, self.breakers.found[subject])
             else:
@@ -195,6 +216,7 @@ class Board:
             self._running[attempt.entry.id] = left
         else:
             self._running.pop(attempt.entry.id, None)
+        self._tell_waiting(attempt.entry.id)
 
     # -- other processes ----------------------------------------------------------------------------------------------
     def learn(self, rows: Iterable[News]) -> None:

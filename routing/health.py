@@ -18,7 +18,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from routing.board import News
-from routing.models import ConfigVersion, HealthState
+from routing.models import ConfigVersion, HealthState, first_version
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +61,6 @@ def claim_probe(subject: str) -> bool:
         return bool(rows.filter(free).update(probed_until=now + PROBE_LEASE)) or not rows.exists()
     except DatabaseError:
         return True
-    finally:
-        connection.close()
 
 
 def prune() -> int:
@@ -106,7 +104,9 @@ def since(number: int) -> list[News]:
 def _next_number() -> int:
     """One more than the last; part of the current transaction."""
     if not ConfigVersion.objects.filter(pk=1).update(health=F("health") + 1):
-        ConfigVersion.objects.get_or_create(pk=1, defaults={"health": 1})
+        _, made = ConfigVersion.objects.get_or_create(pk=1, defaults={"version": first_version(), "health": 1})
+        if not made:
+            ConfigVersion.objects.filter(pk=1).update(health=F("health") + 1)
     return _number()
 
 

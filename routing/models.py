@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from typing import Any, ClassVar
 
@@ -273,6 +274,12 @@ class HealthState(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+def first_version() -> int:
+    """Where the versions of a database begin: at the time, so that one that was emptied or restored never repeats a
+    number already seen."""
+    return time.time_ns() // 1000
 
 
 class ConfigVersion(models.Model):

@@ -28,7 +28,7 @@ from providers.models import Connection, ProviderModel
 from providers.models import Provider as ProviderRow
 from providers.prices import price_of
 from providers.upstream import Link, link
-from routing.models import Alias, ApiKey, Combo, ComboStep, ConfigVersion, GatewaySettings, TeamAccess
+from routing.models import Alias, ApiKey, Combo, ComboStep, ConfigVersion, GatewaySettings, TeamAccess, first_version
 from routing.pace import Pace
 from routing.patterns import is_plain, specificity
 from routing.snapshot import EVERYTHING, Access, Caller, Provider, Snapshot, Step, Switches
@@ -51,8 +51,7 @@ _changed = threading.Event()
 def bump() -> None:
     """Say that the configuration changed; part of the current transaction. Needed after ``queryset.update``."""
     if not ConfigVersion.objects.filter(pk=1).update(version=F("version") + 1):
-        # Begins at the time, so that a database that was emptied or restored never repeats a number already seen.
-        _, made = ConfigVersion.objects.get_or_create(pk=1, defaults={"version": time.time_ns() // 1000})
+        _, made = ConfigVersion.objects.get_or_create(pk=1, defaults={"version": first_version()})
         if not made:  # another transaction made it meanwhile, and its number does not stand for our change
             ConfigVersion.objects.filter(pk=1).update(version=F("version") + 1)
     transaction.on_commit(_changed.set)

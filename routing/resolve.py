@@ -73,6 +73,14 @@ def find(snapshot: Snapshot, name: str, depth: int = 0, aliases: int = 0) -> Nod
     return _bare(snapshot, name)
 
 
+def left_out(node: Node) -> Iterator[tuple[str, str]]:
+    """Steps of the combo, and of combos in it, that stand for nothing now: (name, why)."""
+    if isinstance(node, Branch):
+        yield from node.left_out
+        for child, _ in node.children:
+            yield from left_out(child)
+
+
 def is_single(node: Node) -> bool:
     """One model over one connection: nothing to choose."""
     return isinstance(node, Leaf) and len(node.provider.links) == 1

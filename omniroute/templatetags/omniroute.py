@@ -68,6 +68,12 @@ def duration(milliseconds: int | None) -> str:
     return _("%(number)s s") % {"number": figure(Decimal(milliseconds) / 1000, 1)}
 
 
+@register.filter
+def seconds(value: float | None) -> str:
+    """Seconds as a duration."""
+    return duration(None if value is None else round(value * 1000))
+
+
 @register.simple_tag
 def languages() -> Iterable[tuple[str, str]]:
     """Code and own name of every language of the dashboard."""

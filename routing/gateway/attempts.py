@@ -16,6 +16,8 @@ from routing.snapshot import Switches
 
 NO_PACE = Pace()
 MOST_SKIPS = 50  # kept of one request
+LONGEST_WHY = 200
+CROWD_SECONDS = 2.0  # how long a request waits for what others before it find out of a provider
 LIMITED = (Kind.RATE_LIMITED, Kind.QUOTA, Kind.CREDIT)
 Claim = Callable[[str], Awaitable[bool]]
 Step = Attempt | float  # an attempt to make, or seconds to wait
@@ -170,12 +172,10 @@ class Tries:
         return True
 
     async def _may(self, attempt: Attempt) -> bool:
-        """What has to be asked of others, or waited for, before an attempt: a probe, its turn, the caller's money."""
-        if self._claim is not None and self._switches.circuit_breaker:
-            for subject in self._board.probing(attempt):
-                if not await self._claim(subject):
-                    self._skip(attempt, Verdict(Kind.OVERLOADED, 1.0, hard=True, why="breaker_open"))
-                    return False
+        """What has to be asked of others, or waited for, before an attempt: whether the provider lives, the attempt's
+        turn, the caller's money."""
+        if self._switches.circuit_breaker and not await self._may_be_alive(attempt):
+            return False
         pace = self._paces(attempt)
         self._paced = False
         if pace and self._board.paces.wait(attempt.link.connection_id, pace) > 0:
@@ -190,6 +190,21 @@ class Tries:
                 self._board.paces.leave(attempt.link.connection_id, pace)
             self._skip(attempt, verdict)
         return verdict is None
+
+    async def _may_be_alive(self, attempt: Attempt) -> bool:
+        """A crowd does not rush to a provider that nobody has had an answer of; one request, over all processes, asks
+        what an open breaker protects."""
+        if len(self._plan) > 1 and self._board.crowded(attempt.entry.id):
+            await self._board.found_out(attempt.entry.id, CROWD_SECONDS)
+            verdict = self._verdict(attempt)
+            if verdict is not None and verdict.hard:
+                self._skip(attempt, verdict)
+                return False
+        for subject in self._board.probing(attempt):
+            if self._claim is not None and not await self._claim(subject):
+                self._skip(attempt, Verdict(Kind.OVERLOADED, 1.0, hard=True, why="breaker_open"))
+                return False
+        return True
 
     def _begin(self, attempt: Attempt) -> Attempt:
         self.current, self._began = attempt, self._clock()
@@ -215,6 +230,11 @@ class Tries:
             )
         )
         return attempt
+
+    def skipped(self, name: str, why: str) -> None:
+        """A step of a combo that stands for nothing now."""
+        if len(self.skips) < MOST_SKIPS:
+            self.skips.append(SkipNote(provider="", connection="", model=name, why=why[:LONGEST_WHY], seconds=None))
 
     # -- the trail ---------------------------------------------------------------------------------------------------
     def _skip(self, attempt: Attempt, verdict: Verdict) -> None:

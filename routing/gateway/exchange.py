@@ -24,7 +24,7 @@ from routing.gateway.services import OPERATIONS, answer
 from routing.gateway.writer import JSON_TYPE, Header, Writer
 from routing.pace import Pace
 from routing.plan import plan
-from routing.resolve import is_single, resolve
+from routing.resolve import is_single, left_out, resolve
 from routing.sessions import session_of
 from routing.snapshot import Snapshot
 
@@ -102,6 +102,8 @@ class Exchange:
             paces=self._pace,
             claim=self.claim,
         )
+        for name, why in left_out(node):
+            self.tries.skipped(name, why)
         self.record.notes, self.record.skips = self.tries.notes, self.tries.skips
         return self.tries
 

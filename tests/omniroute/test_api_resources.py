@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +16,8 @@ from analytics.models import UsageRecord
 from providers import catalogue, connections
 from providers.models import Connection, Provider, ProviderModel
 from providers.probe import Probe
+from routing import health
+from routing.board import News
 from routing.models import ApiKey, Combo, GatewaySettings
 from routing.snapshot import Switches
 
@@ -458,3 +461,46 @@ def test_switches(admin: Api) -> None:
 def test_a_key_made_now_does_not_expire_at_once(admin: Api) -> None:
     soon = (timezone.now() + timedelta(hours=1)).isoformat()
     assert admin("post", "keys/", {"name": "k", "expires_at": soon}, status=201)["expires_at"] is not None
+
+
+def test_permissions_of_keys_and_teams(admin: Api, team: Any) -> None:
+    made = admin(
+        "post", "keys/", {"name": "k", "combos": ["fast"], "providers": ["openai"], "endpoints": ["chat"]}, status=201
+    )
+    shown = admin("get", f"keys/{made['id']}/")
+    assert (shown["combos"], shown["providers"], shown["endpoints"]) == (["fast"], ["openai"], ["chat"])
+    admin("patch", f"keys/{made['id']}/", {"endpoints": ["dancing"]}, status=400)
+    assert admin("patch", f"keys/{made['id']}/", {"combos": None})["combos"] is None
+    access = admin("post", "team-access/", {"team": team.pk, "models": ["openai/*"]}, status=201)
+    assert access == {"team": team.pk, "models": ["openai/*"], "combos": None, "providers": [], "endpoints": []}
+    admin("delete", f"team-access/{team.pk}/", status=204)
+
+
+def test_a_combo_without_steps_is_for_tiers_only(admin: Api) -> None:
+    admin("post", "combos/", {"name": "a", "strategy": "priority"}, status=400)
+    made = admin("post", "combos/", {"name": "a", "strategy": "tiers", "sticky": 1, "grants_steps": False}, status=201)
+    assert made["steps"] == [] and made["grants_steps"] is False
+    admin("patch", f"combos/{made['id']}/", {"strategy": "random"}, status=400)
+
+
+def test_health_is_seen_and_lifted(admin: Api) -> None:
+    news = [News("acme", "", "breaker", "", 5, time.time() + 30, "", time.time())]
+    health.store([*news, News("#7", "m", "rest", "auth", 0, time.time() + 100, "bad key", time.time())])
+    rows = admin("get", "health/")
+    assert [(row["key"], row["kind"], row["words"]) for row in rows] == [
+        ("rest #7 m", "auth", "bad key"), ("breaker acme", "", ""),
+    ]  # fmt: skip
+    assert admin("post", "health/reset/", {"keys": ["breaker acme"]}) == {"lifted": 1}
+    assert admin("post", "health/reset/", {}) == {"lifted": 1} and admin("get", "health/") == []
+
+
+def test_a_preview_says_what_would_happen(admin: Api, make_provider: Any, make_key: Any) -> None:
+    connection = make_provider("acme", "http://127.0.0.1:9/v1", keys=("a", "b"), input_price="2").connections.first()
+    health.store([News(f"#{connection.pk}", "", "rest", "auth", 0, time.time() + 100, "", time.time())])
+    found = admin("post", "preview/", {"model": "acme/large"})
+    assert [(row["connection"], row["why"]) for row in found["candidates"]] == [("c1", "auth"), ("c2", None)]
+    assert found["candidates"][1]["input_price"] == "2.0000000000" and found["refusal"] is None
+    make_key("narrow", patterns=["beta/*"])
+    key = ApiKey.objects.get(name="narrow")
+    assert admin("post", "preview/", {"model": "acme/large", "key": key.pk})["refusal"]["code"] == "model_not_allowed"
+    admin("post", "preview/", {"model": "x", "key": 999}, status=400)

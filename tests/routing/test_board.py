@@ -11,7 +11,7 @@ from providers.failures import CONSEQUENCES, Rest
 from providers.upstream import Attempt
 from providers.wire.errors import Kind, UpstreamFailure
 from routing import bounded
-from routing.board import Board, Verdict
+from routing.board import UNPROVEN_AT_ONCE, Board, Verdict
 from routing.rests import MOST_LEVELS
 from routing.snapshot import Switches
 from tests.routing.samples import Clock, attempt
@@ -299,13 +299,24 @@ class TestBreakerOfAConnection:
 
 class TestStorms:
     def test_a_crowd_waits_while_a_few_find_out(self, board: Board) -> None:
+        for _ in range(UNPROVEN_AT_ONCE):
+            assert not board.crowded("acme")
+            board.began(attempt())
+        assert board.crowded("acme") and not board.crowded("beta")
+        board.spoke(attempt(), 0.1)
+        assert not board.crowded("acme")
+
+    def test_a_smaller_one_where_it_failed_last(self, board: Board) -> None:
+        board.began(attempt())
+        board.spoke(attempt(), 0.1)
+        board.succeeded(attempt())
         fail(board, attempt())
         for _ in range(BREAKER_FAILURES):
-            assert broken(board, attempt()) is None
+            assert not board.crowded("acme")
             board.began(attempt())
-        assert broken(board, attempt()) == Verdict(Kind.OVERLOADED, 1.0, hard=False, why="failing")
-        board.succeeded(attempt())
-        assert broken(board, attempt()) is None
+        assert board.crowded("acme")
+        board.abandoned(attempt())
+        assert not board.crowded("acme")
 
     def test_second_tries_are_a_share_of_the_first(self, board: Board) -> None:
         assert sum(board.may_retry(attempt()) for _ in range(50)) == 10, "what a quiet provider may have at once"
@@ -393,8 +404,7 @@ class BreakerMachine(RuleBasedStateMachine):
         self.probe: Attempt | None = None
 
     def may(self) -> bool:
-        verdict = self.board.verdict(attempt(), cooldowns=False, breakers=True)
-        return verdict is None or not verdict.hard  # soft: a provider that failed last, asked by a few at once
+        return self.board.verdict(attempt(), cooldowns=False, breakers=True) is None
 
     @precondition(lambda self: self.may() and len(self.running) < 8)
     @rule()
@@ -454,7 +464,7 @@ class BreakerMachine(RuleBasedStateMachine):
         """With nothing under way the provider is asked again, at the latest after BREAKER_SECONDS."""
         if not self.running:
             verdict = self.board.verdict(attempt(), cooldowns=False, breakers=True)
-            assert verdict is None or (verdict.hard and 0 < verdict.seconds <= BREAKER_SECONDS)
+            assert verdict is None or 0 < verdict.seconds <= BREAKER_SECONDS
 
 
 TestBreakerMachine = BreakerMachine.TestCase

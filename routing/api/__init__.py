@@ -1,0 +1,21 @@
+"""The management API of routing: client keys, names, permissions, switches, health."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import viewsets
+
+from routing.api.keys import KeyViewSet, TeamAccessViewSet
+from routing.api.names import AliasViewSet, ComboViewSet, PreviewViewSet
+from routing.api.resilience import HealthViewSet, SettingsViewSet
+
+routes: list[tuple[str, type[viewsets.GenericViewSet[Any]]]] = [
+    ("keys", KeyViewSet),
+    ("combos", ComboViewSet),
+    ("aliases", AliasViewSet),
+    ("settings", SettingsViewSet),
+    ("team-access", TeamAccessViewSet),
+    ("health", HealthViewSet),
+    ("preview", PreviewViewSet),
+]

@@ -1,0 +1,145 @@
+"""What one web process finds out, the others learn, a restart remembers, and people can lift."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from providers.upstream import Attempt
+from providers.wire.errors import Kind, UpstreamFailure
+from routing import health
+from routing.board import Board, News
+from routing.health import HealthSync
+from routing.models import HealthState
+from routing.snapshot import Switches
+from tests.routing.samples import attempt
+
+pytestmark = pytest.mark.django_db
+
+
+class Process:
+    """A board and its thread's work, done when told to."""
+
+    def __init__(self) -> None:
+        self.board = Board()
+        self.board.configure(Switches(breaker_failures=2))
+        self.sync = HealthSync(self.take, self.board.learn)
+
+    def take(self) -> list[News]:
+        news = self.board.news
+        return [news.popleft() for _ in range(len(news))]
+
+    def fail(self, of: Attempt, kind: Kind = Kind.AUTH, times: int = 1) -> None:
+        for _ in range(times):
+            self.board.began(of)
+            self.board.failed(of, UpstreamFailure(kind, "the key is bad"))
+
+    def rests(self, of: Attempt) -> bool:
+        verdict = self.board.verdict(of, cooldowns=True, breakers=True)
+        return verdict is not None and verdict.hard
+
+
+@pytest.fixture
+def processes() -> tuple[Process, Process]:
+    return Process(), Process()
+
+
+def looked(*processes: Process) -> None:
+    for process in processes:
+        process.sync.look()
+
+
+def test_a_rest_reaches_the_others(processes: tuple[Process, Process]) -> None:
+    one, two = processes
+    one.fail(attempt())
+    looked(one, two)
+    assert two.rests(attempt()) and not two.rests(attempt(number=2))
+    one.board.succeeded(attempt())
+    looked(one, two)
+    assert not two.rests(attempt())
+
+
+def test_an_open_breaker_reaches_the_others(processes: tuple[Process, Process]) -> None:
+    one, two = processes
+    one.fail(attempt(), Kind.SERVER, times=2)
+    looked(one, two)
+    assert two.rests(attempt(number=7)), "the provider's"
+
+
+def test_a_start_remembers(processes: tuple[Process, Process]) -> None:
+    one, _ = processes
+    one.fail(attempt(), Kind.CREDIT)
+    looked(one)
+    later = Process()
+    looked(later)
+    assert later.rests(attempt())
+    assert [(row.subject, row.kind, row.words) for row in health.held()] == [("#1", "out_of_credit", "the key is bad")]
+
+
+@pytest.mark.parametrize("lift", [lambda: health.reset(), lambda: health.forget_connection(1)])
+def test_people_lift_it_everywhere(processes: tuple[Process, Process], lift: Callable[[], int]) -> None:
+    one, two = processes
+    one.fail(attempt(), Kind.BANNED)
+    looked(one, two)
+    lift()
+    looked(one, two)
+    assert not one.rests(attempt()) and not two.rests(attempt()) and health.held() == []
+
+
+def test_lifting_one_leaves_the_others(processes: tuple[Process, Process]) -> None:
+    one, _ = processes
+    one.fail(attempt())
+    one.fail(attempt(number=2))
+    looked(one)
+    assert health.reset(["rest #1"]) == 1
+    looked(one)
+    assert not one.rests(attempt()) and one.rests(attempt(number=2))
+
+
+def test_a_connection_that_was_given_another_key_is_free(make_provider, processes: tuple[Process, Process]) -> None:
+    from providers.connections import set_secret
+
+    one, _ = processes
+    connection = make_provider("acme", "http://127.0.0.1:9/v1").connections.get()
+    one.fail(attempt(number=connection.pk))
+    looked(one)
+    set_secret(connection, "another")
+    looked(one)
+    assert not one.rests(attempt(number=connection.pk))
+
+
+def test_one_probe_of_all_processes(processes: tuple[Process, Process]) -> None:
+    one, two = processes
+    assert health.claim_probe("acme"), "nobody wrote of it yet"
+    one.fail(attempt(), Kind.SERVER, times=2)
+    looked(one, two)
+    assert health.claim_probe("acme") and not health.claim_probe("acme")
+    assert health.claim_probe("#1"), "another breaker"
+    one.fail(attempt(), Kind.SERVER)  # not a probe: the breaker was opened before
+    two.board.breakers.found["acme"].opened_at = None
+    two.fail(attempt(), Kind.SERVER)
+    looked(two)
+    assert health.claim_probe("acme"), "the breaker opened again: its next probe is free"
+
+
+def test_what_cannot_be_written_is_written_later(
+    processes: tuple[Process, Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = processes
+    one.fail(attempt())
+    with monkeypatch.context() as broken:
+        broken.setattr(health, "store", lambda news: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            one.sync.look()
+    looked(one, two)
+    assert two.rests(attempt())
+
+
+def test_old_rows_go(processes: tuple[Process, Process]) -> None:
+    one, _ = processes
+    one.fail(attempt())
+    one.fail(attempt(number=2))
+    looked(one)
+    HealthState.objects.filter(subject="#1").update(until=None, at="2020-01-01T00:00:00Z")
+    assert health.prune() == 1 and HealthState.objects.get().subject == "#2"
