@@ -21,6 +21,7 @@ CROWD_SECONDS = 2.0  # how long a request waits for what others before it find o
 LIMITED = (Kind.RATE_LIMITED, Kind.QUOTA, Kind.CREDIT)
 Claim = Callable[[str], Awaitable[bool]]
 Step = Attempt | float  # an attempt to make, or seconds to wait
+UNANSWERED = (Kind.NETWORK, Kind.TIMEOUT, Kind.PROTOCOL)  # when they come without a status
 
 
 class Tries:
@@ -96,6 +97,15 @@ class Tries:
         """The request ended while an attempt was under way, without a verdict on the provider."""
         if self.current is not None:
             self._board.abandoned(self._end(why, None, ""))
+
+    def told(self) -> AttemptNote | None:
+        """The attempt whose failure :meth:`refusal` tells; None unless its provider answered."""
+        if not self.failures:
+            return None
+        failure = most_telling(self.failures)
+        note = self.notes[next(i for i, one in enumerate(self.failures) if one is failure)]
+        answered = failure.status is not None or failure.kind not in UNANSWERED
+        return note if answered else None
 
     def refusal(self) -> Refusal:
         """What the client is told when no attempt answered."""

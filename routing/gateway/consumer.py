@@ -132,7 +132,8 @@ class Gateway:
             result = "failed" if exchange.tries and exchange.tries.made else "refused"
             record.error_kind, record.error_message = refusal.code or refusal.type, refusal.message
             status = refusal.status
-            await writer.refuse(refusal, exchange.last_words(refusal) if exchange.last_words else None)
+            last = exchange.last_words(refusal) if exchange.last_words else None
+            await writer.refuse(refusal, last, exchange.error_headers())
         except ClientGone:
             result, status = "client_gone", 499
         except asyncio.CancelledError:

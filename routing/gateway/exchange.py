@@ -206,14 +206,22 @@ class Exchange:
 
     def reply_headers(self, attempt: Attempt, dropped: tuple[str, ...], *, whole: bool = False) -> tuple[Header, ...]:
         """Who answered, and what could not be carried to them."""
-        headers = [
-            (b"x-omniroute-provider", attempt.entry.id.encode()),
-            (b"x-omniroute-model", attempt.model.encode("ascii", "replace")),
-            (b"x-omniroute-attempts", str(max(self.tries.made, 1) if self.tries else 1).encode()),
-            (b"x-omniroute-cache", b"bypass"),
-        ]
+        headers = self._answered_by(attempt.entry.id, attempt.model)
         if dropped:
             headers.append((b"x-omniroute-dropped", UNSAFE.sub("_", ",".join(dropped))[:LONGEST_HEADER].encode()))
         if whole and self.record.cost_usd is not None:
             headers.append((b"x-omniroute-cost-usd", f"{self.record.cost_usd:f}".encode()))
         return tuple(headers)
+
+    def error_headers(self) -> tuple[Header, ...]:
+        """Who said the error that the client is told; nothing when no provider answered."""
+        note = self.tries.told() if self.tries else None
+        return tuple(self._answered_by(note.provider, note.model)) if note else ()
+
+    def _answered_by(self, provider: str, model: str) -> list[Header]:
+        return [
+            (b"x-omniroute-provider", provider.encode()),
+            (b"x-omniroute-model", model.encode("ascii", "replace")),
+            (b"x-omniroute-attempts", str(max(self.tries.made, 1) if self.tries else 1).encode()),
+            (b"x-omniroute-cache", b"bypass"),
+        ]

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from providers.wire.errors import Refusal
-from routing.resolve import Leaf, find, offered
+from routing.resolve import Branch, Leaf, allowed, find, offered
 from routing.snapshot import Caller, Snapshot
 
 Row = dict[str, Any]
@@ -19,12 +19,21 @@ GENERATE = ["generateContent", "streamGenerateContent", "countTokens"]
 def listed(snapshot: Snapshot, caller: Caller, format: str, name: str = "") -> bytes:
     """Everything the caller may ask for, or the one model named. Raises Refusal 404 when there is no such."""
     name = name.removeprefix("models/") if format == "gemini" else name
-    rows = [(model, owner) for model, owner in offered(snapshot, caller) if not name or model == name]
-    if name and not rows:
-        raise Refusal(404, f"The model '{name[:260]}' does not exist.", code="model_not_found", param="model")
     row, whole = SHAPES[format]
-    shaped = [row(snapshot, model, owner) for model, owner in rows]
-    return msgspec.json.encode(shaped[0] if name else whole(shaped))
+    if name:
+        return msgspec.json.encode(row(snapshot, name, _owner(snapshot, caller, name)))
+    return msgspec.json.encode(whole([row(snapshot, model, owner) for model, owner in offered(snapshot, caller)]))
+
+
+def _owner(snapshot: Snapshot, caller: Caller, name: str) -> str:
+    """Who has the model of this name, in any spelling that may be asked for: more than the list, which has one each."""
+    try:
+        node = find(snapshot, name)
+    except Refusal:
+        node = None
+    if node is None or not allowed(caller, name, node):
+        raise Refusal(404, f"The model '{name[:260]}' does not exist.", code="model_not_found", param="model")
+    return "omniroute" if isinstance(node, Branch) or name in snapshot.aliases else node.provider.entry.id
 
 
 def _openai(snapshot: Snapshot, model: str, owner: str) -> Row:

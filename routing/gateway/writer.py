@@ -78,9 +78,9 @@ class Writer:
         self._ended = True
         await self._send({"type": "http.response.body", "body": last})
 
-    async def refuse(self, refusal: Refusal, last: bytes | None = None) -> None:
-        """An error: as a reply of its own, or as the last event of a stream that has begun (``last`` when the stream
-        itself knows how to say it)."""
+    async def refuse(self, refusal: Refusal, last: bytes | None = None, extra: tuple[Header, ...] = ()) -> None:
+        """An error: as a reply of its own, with ``extra`` headers, or as the last event of a stream that has begun
+        (``last`` when the stream itself knows how to say it)."""
         if self._ended:
             return
         if self._opaque:
@@ -90,7 +90,7 @@ class Writer:
         if self.started:
             await self.end_stream(self._format.error_event(body) if last is None else last)
             return
-        headers: tuple[Header, ...] = (JSON_TYPE,)
+        headers: tuple[Header, ...] = (JSON_TYPE, *extra)
         if refusal.retry_after is not None:
             headers += ((b"retry-after", str(max(1, -int(-refusal.retry_after // 1))).encode()),)
         if refusal.status == 401:

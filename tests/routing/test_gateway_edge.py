@@ -337,6 +337,23 @@ def test_one_model_can_be_asked_for(client: Client) -> None:
     assert client.http.get("/models/ac/none").status_code == 404
 
 
+@pytest.mark.parametrize(("name", "owner"), [("acme/large", "acme"), ("large", "acme"), ("quick", "omniroute")])
+def test_a_model_is_found_by_every_name_that_may_be_asked_for(client: Client, name: str, owner: str) -> None:
+    from routing.models import Alias
+
+    Alias.objects.create(pattern="quick", target="acme/large")
+    client.gateway.settle()
+    for path in (f"/v1/models/{name}", f"/models/{name}", f"/v1/v1/models/{name}"):
+        found = client.http.get(client.gateway.root + path).json()
+        assert (found["id"], found["owned_by"]) == (name, owner)
+
+
+def test_a_model_that_a_key_may_not_use_is_not_found(client: Client, make_key: Any) -> None:
+    limited = Client(client.gateway, make_key(patterns=["other/*"]))
+    client.gateway.settle()
+    assert limited.http.get("/models/acme/large").status_code == 404
+
+
 def test_a_provider_that_is_switched_off_is_gone(client: Client, gateway: Any) -> None:
     from providers.models import Provider
 

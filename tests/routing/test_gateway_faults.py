@@ -90,6 +90,20 @@ def test_a_failure_of_the_only_connection_is_an_honest_error(
     assert upstream.count == 1
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_an_error_says_whose_it_is(two: Client, upstream: Any, stream: bool) -> None:
+    upstream.for_key("sk-first").plays(sim.status(429, retry_after=20))
+    upstream.for_key("sk-second").plays(sim.status(401))
+    told = two.chat(stream=stream).headers
+    assert (told["x-omniroute-provider"], told["x-omniroute-model"]) == ("acme", "large")
+    assert (told["x-omniroute-attempts"], told["x-omniroute-cache"], told["retry-after"]) == ("2", "bypass", "20")
+
+
+def test_an_error_without_an_answer_is_nobodys(client: Client, upstream: Any) -> None:
+    upstream.plays(sim.hang_up())
+    assert "x-omniroute-provider" not in client.chat().headers
+
+
 def test_a_malformed_request_is_sent_once_and_keeps_the_providers_words(two: Client, upstream: Any) -> None:
     upstream.plays(sim.status(400, error_message="messages[0].content is too odd"))
     reply = two.chat()
