@@ -228,7 +228,11 @@ class IdentityProviderAdmin(ServiceAdmin):
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "server_url":
             kwargs["assume_scheme"] = "https"
-        return super().formfield_for_dbfield(db_field, request, **kwargs)
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "client_secret":  # sealed columns bring a widget of their own, which the theme cannot see
+            field.widget = UnfoldAdminPasswordWidget(attrs=field.widget.attrs)
+            field.help_text = _("Written only; never shown again. Empty keeps the stored one.")
+        return field
 
     def save_model(self, request: HttpRequest, obj: IdentityProvider, form: Any, change: bool) -> None:
         identity.save(obj, form.cleaned_data.get("client_secret") or "")

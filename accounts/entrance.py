@@ -95,7 +95,8 @@ def email(request: HttpRequest) -> HttpResponseBase:
         "You sign in as %(email)s. This installation sends no mail, so a new address cannot be proven: ask an "
         "administrator to change it."
     ) % {"email": request.user.get_username()}
-    return render(request, "account/no_mail.html", {"title": _("E-mail addresses"), "explanation": explanation})
+    context = {"title": _("E-mail addresses"), "explanation": explanation, "within": "account/base_manage.html"}
+    return render(request, "account/no_mail.html", context)
 
 
 def identity_login(request: HttpRequest, provider_id: str) -> HttpResponseBase:

@@ -26,6 +26,7 @@ class UsageRecordAdmin(ModelAdmin):
     )
     list_filter = ("result",)
     search_fields = ("request_id",)
+    exclude = ("key_id", "user_id", "team_id")
     # Counting the whole log takes seconds once it is long: neither the list nor its pages do.
     show_full_result_count = False
     paginator = InfinitePaginator

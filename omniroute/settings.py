@@ -180,6 +180,7 @@ ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # nobody makes us write to strangers
 ACCOUNT_EMAIL_NOTIFICATIONS = bool(env.email_url)
+ACCOUNT_REAUTHENTICATION_METHODS = ("password", "code", "mfa") if env.email_url else ("password", "mfa")
 ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key"}
 # The address in the request is already the true one: see omniroute.forwarded.
 ALLAUTH_TRUSTED_PROXY_COUNT = 0

@@ -30,6 +30,12 @@ def test_lists_and_forms_open(browser, boss, owner, model) -> None:
         assert browser.get(f"/admin/accounts/{model}/{page}").status_code == 200
 
 
+def test_a_row_is_called_as_it_is_written(browser, mate) -> None:
+    page = browser.get(f"/admin/accounts/user/{mate.pk}/change/").content.decode()
+    assert mate.email in page
+    assert mate.email.capitalize() not in page
+
+
 def test_only_our_people_are_in_the_admin(db) -> None:
     theirs = {"EmailAddress", "SocialApp", "SocialToken", "SocialAccount", "Authenticator", "Group"}
     assert not theirs & {model.__name__ for model in admin.site._registry}
@@ -130,6 +136,8 @@ def test_an_identity_providers_secret_goes_in_only(browser) -> None:
     assert reveal(row, "client_secret") == "hush-hush"
     assert row.server_url == "https://id.example.com"
     path = f"/admin/accounts/identityprovider/{row.pk}/change/"
+    (shown,) = re.findall(r'<input type="password" name="client_secret"[^>]*>', browser.get(path).content.decode())
+    assert "border" in shown  # without the theme's classes it could not be seen
     assert "hush-hush" not in browser.get(path).content.decode()
     browser.post(path, {**data, "name": "Corporation"})
     row.refresh_from_db()

@@ -209,6 +209,9 @@ def test_without_mail_nothing_is_pretended(mate, client) -> None:
     sign_in(client)
     page = client.post("/accounts/email/", {"email": "other@example.com", "action_add": ""})
     assert "sends no mail" in page.content.decode()
+    assert "o-tabs" in page.content.decode()  # within the dashboard, as the other pages of one's account
+    page = client.get("/accounts/reauthenticate/")
+    assert "/accounts/reauthenticate/code/" not in page.content.decode()
     assert not mail.outbox
 
 

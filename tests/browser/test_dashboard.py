@@ -89,6 +89,11 @@ def test_the_page_reads_in_the_languages_direction(language: str, admin_user: An
     page.goto("/admin/providers/provider/")
     sides = page.locator("#result_list :is(td, th)").evaluate_all("all => all.map(e => getComputedStyle(e).textAlign)")
     assert sides and set(sides) <= ({"start", "right"} if rtl else {"start", "left"})
+    page.set_viewport_size(
+        {"width": 390, "height": 900}
+    )  # rows become cards: the label first, its value at the far side
+    value = page.locator("#result_list tr.data-row a").first.bounding_box()
+    assert (value["x"] < 100) is rtl
 
 
 def test_the_language_is_switched_on_the_page(admin_user: Any, sign_in: Any) -> None:
