@@ -91,7 +91,7 @@ def test_the_page_reads_in_the_languages_direction(language: str, admin_user: An
     assert sides and set(sides) <= ({"start", "right"} if rtl else {"start", "left"})
     page.set_viewport_size(
         {"width": 390, "height": 900}
-    )  # rows become cards: the label first, its value at the far side
+    )  # rows become cards: label, then far off its value
     value = page.locator("#result_list tr.data-row a").first.bounding_box()
     assert (value["x"] < 100) is rtl
 
