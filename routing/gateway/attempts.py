@@ -93,6 +93,12 @@ class Tries:
         if follows.trips:
             self._struggling.add(attempt.entry.id)
 
+    def withdraw(self) -> None:
+        """The current attempt is not made after all: nothing went to the provider."""
+        if self.current is not None:
+            self._board.abandoned(self._end("withdrawn", None, ""))
+            self.notes.pop()
+
     def abandoned(self, why: str) -> None:
         """The request ended while an attempt was under way, without a verdict on the provider."""
         if self.current is not None:

@@ -121,9 +121,8 @@ class Exchange:
     async def _whole(self, asking: Asking) -> None:
         assert self.tries is not None
         async for attempt in self.tries:
-            lane = asking.lane(attempt)
             try:
-                prepared = self.prepare(lane, attempt)
+                lane, prepared = self._prepare(asking, attempt)
                 answer = await self._fetch(attempt, lane, prepared)
             except UpstreamFailure as failure:
                 self.tries.failed(failure)
@@ -160,9 +159,8 @@ class Exchange:
         alive = KeepAlive(self.writer, self.limits.keep_alive_seconds)
         try:
             async for attempt in self.tries:
-                lane = asking.lane(attempt)
                 try:
-                    prepared = self.prepare(lane, attempt)
+                    lane, prepared = self._prepare(asking, attempt)
                     operation, reader = self.record.operation, lane.stream()
                     opened = await open_stream(self.upstream, attempt, operation, prepared, self.limits.stream, reader)
                 except UpstreamFailure as failure:
@@ -196,13 +194,22 @@ class Exchange:
             self.record.settle(opened.reader.usage, prepared.body, opened.reader.sample())
             await opened.reply.aclose()
 
-    def prepare(self, lane: Lane, attempt: Attempt) -> Prepared:
-        """The body for an attempt; the record knows from now on whom it went to."""
+    def _prepare(self, asking: Asking, attempt: Attempt) -> tuple[Lane, Prepared]:
+        """How an attempt is asked, and what it is sent; the record knows from now on whom it goes to.
+
+        Raises Refusal: the client's own mistake, found only now that its words are read. Then nobody was asked.
+        """
+        assert self.tries is not None
+        try:
+            lane = asking.lane(attempt)
+            prepared = lane.prepare(attempt)
+        except Refusal:
+            self.tries.withdraw()
+            raise
         self.record.attempt = attempt
         self.record.price = self.snapshot.providers[attempt.entry.id].prices.get(attempt.model)
-        prepared = lane.prepare(attempt)
         self.record.dropped = prepared.dropped
-        return prepared
+        return lane, prepared
 
     def reply_headers(self, attempt: Attempt, dropped: tuple[str, ...], *, whole: bool = False) -> tuple[Header, ...]:
         """Who answered, and what could not be carried to them."""

@@ -89,9 +89,7 @@ def test_the_page_reads_in_the_languages_direction(language: str, admin_user: An
     page.goto("/admin/providers/provider/")
     sides = page.locator("#result_list :is(td, th)").evaluate_all("all => all.map(e => getComputedStyle(e).textAlign)")
     assert sides and set(sides) <= ({"start", "right"} if rtl else {"start", "left"})
-    page.set_viewport_size(
-        {"width": 390, "height": 900}
-    )  # rows become cards: label, then far off its value
+    page.set_viewport_size({"width": 390, "height": 900})  # rows become cards: label, then far off its value
     value = page.locator("#result_list tr.data-row a").first.bounding_box()
     assert (value["x"] < 100) is rtl
 

@@ -50,3 +50,17 @@ def two(gateway: Any, upstream: Any, make_provider: Any, make_key: Any, patient:
     client = Client(gateway, key)
     yield client
     client.http.close()
+
+
+@pytest.fixture
+def limits(gateway: Any) -> Any:
+    """Set other limits for one test."""
+    from routing.gateway.exchange import Limits
+
+    before = gateway.runtime.gateway._limits
+
+    def change(**changes: Any) -> None:
+        gateway.runtime.gateway._limits = Limits(**changes)
+
+    yield change
+    gateway.runtime.gateway._limits = before

@@ -15,23 +15,10 @@ from django.utils import timezone
 
 from providers.transport.base import Timeouts
 from providers.wire.openai_chat.passing import KEEP_ALIVE
-from routing.gateway.exchange import Limits
 from tests import simulator as sim
 from tests.routing.conftest import HELLO, Client
 
 GONE_WITHIN = 0.5  # seconds until the provider's connection is closed after the client left
-
-
-@pytest.fixture
-def limits(gateway: Any) -> Any:
-    """Set other limits for one test."""
-    before = gateway.runtime.gateway._limits
-
-    def change(**changes: Any) -> None:
-        gateway.runtime.gateway._limits = Limits(**changes)
-
-    yield change
-    gateway.runtime.gateway._limits = before
 
 
 def request_bytes(client: Client, **fields: Any) -> bytes:

@@ -6,6 +6,7 @@ from typing import Any
 
 import openai
 import pytest
+from asgiref.sync import sync_to_async
 
 
 @pytest.fixture
@@ -40,3 +41,14 @@ def test_a_stream_ends_without_the_usage_nobody_asked_for(client: openai.OpenAI,
     row = gateway.records()[0]
     assert row.output_tokens > 0
     assert not row.estimated
+
+
+async def test_the_asynchronous_client_gets_the_same(client: openai.OpenAI, gateway: Any) -> None:
+    async with openai.AsyncOpenAI(base_url=gateway.url, api_key=client.api_key, max_retries=0) as sdk:
+        reply = await sdk.chat.completions.create(model="acme/large", messages=HELLO)
+        stream = await sdk.chat.completions.create(model="acme/large", messages=HELLO, stream=True)
+        words = [chunk.choices[0].delta.content or "" async for chunk in stream]
+        assert "".join(words) == reply.choices[0].message.content
+        assert [model.id async for model in sdk.models.list()] == ["ac/large"]
+        assert (await sdk.models.retrieve("acme/large")).owned_by == "acme"
+    assert await sync_to_async(lambda: [row.stream for row in gateway.records(2)])() == [False, True]
