@@ -44,6 +44,7 @@ class Environment:
     log_level: str
     log_format: str
     max_body_mb: int
+    proxy_echo_url: str | None
     debug: bool
 
     @property
@@ -81,6 +82,7 @@ def read(source: Mapping[str, str]) -> Environment:
         log_level=_choice("LOG_LEVEL", (text("LOG_LEVEL") or "INFO").upper(), LOG_LEVELS),
         log_format=_choice("LOG_FORMAT", (text("LOG_FORMAT") or "text").lower(), LOG_FORMATS),
         max_body_mb=_whole("MAX_BODY_MB", text("MAX_BODY_MB"), 50, 1, 2048),
+        proxy_echo_url=_url("PROXY_ECHO_URL", text("PROXY_ECHO_URL")),
         debug=_choice("DEBUG", (text("DEBUG") or "false").lower(), ("true", "false", "1", "0")) in ("true", "1"),
     )
 

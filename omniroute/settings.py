@@ -228,6 +228,7 @@ X_FRAME_OPTIONS = "DENY"
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 MAX_BODY_BYTES = env.max_body_mb * 1024 * 1024
+PROXY_ECHO_URL = env.proxy_echo_url
 
 # -- languages and files ---------------------------------------------------------------------------------------------
 describe_to_django(LANG_INFO)

@@ -8,6 +8,8 @@ from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from providers.urls import proxy_urls
+
 # The admin's own sign-in form knows neither second factors nor rate limits.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
@@ -19,6 +21,7 @@ urlpatterns = [
     path("favicon.ico", RedirectView.as_view(url=static("omniroute/favicon.svg"))),
     path("dashboard/", include("omniroute.pages_urls")),
     path("dashboard/providers/", include("providers.urls")),
+    path("dashboard/proxies/", include(proxy_urls)),
     path("dashboard/keys/", include("routing.urls")),
     path("dashboard/requests/", include("analytics.urls")),
     path("dashboard/", include("accounts.dashboard_urls")),

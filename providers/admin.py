@@ -12,14 +12,21 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminPasswordWidget
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget
 
-from providers import connections, registry
-from providers.models import Connection, Provider, ProviderModel
+from providers import connections, proxies, proxytest, registry
+from providers.forms import ProxyField
+from providers.models import Connection, Provider, ProviderModel, Proxy
 
 
 class ProviderForm(forms.ModelForm):
     """The registry's checks as errors of the form."""
+
+    via = ProxyField(_("As everywhere"), widget=UnfoldAdminSelectWidget)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["via"] = proxies.written(self.instance)
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]
@@ -49,7 +56,12 @@ class ProviderAdmin(ModelAdmin):
         "allow_private_network",
         "any_model",
         "operations",
+        "via",
     )
+
+    def save_model(self, request: HttpRequest, obj: Provider, form: forms.ModelForm, change: bool) -> None:
+        proxies.choose(obj, form.cleaned_data["via"])
+        super().save_model(request, obj, form, change)
 
     @display(description=_("name"))
     def shown_name(self, row: Provider) -> str:
@@ -85,14 +97,7 @@ class ConnectionForm(forms.ModelForm):
         widget=UnfoldAdminPasswordWidget(render_value=False, attrs={"autocomplete": "off"}),
         help_text=_("Written only; never shown again. Empty keeps the stored one."),
     )
-    proxy = forms.CharField(
-        label=_("Proxy"),
-        required=False,
-        widget=UnfoldAdminPasswordWidget(render_value=False, attrs={"autocomplete": "off"}),
-        help_text=_(
-            "http://, https://, socks5:// or socks5h://, with user and password if needed. Empty keeps the stored one."
-        ),
-    )
+    via = ProxyField(_("As the provider says"), widget=UnfoldAdminSelectWidget)
 
     class Meta:
         model = Connection
@@ -101,13 +106,7 @@ class ConnectionForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.initial.pop("secret", None)
-        self.initial.pop("proxy", None)
-
-    def clean_proxy(self) -> str | None:
-        try:
-            return connections.check_proxy(self.cleaned_data["proxy"])
-        except connections.BadConnection as wrong:
-            raise forms.ValidationError(str(wrong)) from None
+        self.initial["via"] = proxies.written(self.instance)
 
     def clean(self) -> dict[str, Any]:
         """Seal the secret here already, so that a refusal is an error of the form."""
@@ -133,7 +132,7 @@ class ConnectionAdmin(ModelAdmin):
         "secret",
         "priority",
         "enabled",
-        "proxy",
+        "via",
         "tested_at",
         "test_ok",
         "test_message",
@@ -148,8 +147,7 @@ class ConnectionAdmin(ModelAdmin):
         return row.secret is not None
 
     def save_model(self, request: HttpRequest, obj: Connection, form: forms.ModelForm, change: bool) -> None:
-        if proxy := form.cleaned_data.get("proxy"):
-            obj.proxy = proxy
+        proxies.choose(obj, form.cleaned_data["via"])
         if secret := form.cleaned_data.get("secret"):
             connections.set_secret(obj, secret)
         super().save_model(request, obj, form, change)
@@ -160,3 +158,67 @@ class ConnectionAdmin(ModelAdmin):
         for row, probe in zip(rows, connections.test_many(rows), strict=True):
             level = messages.SUCCESS if probe.ok else messages.ERROR
             self.message_user(request, _t("%(name)s: %(message)s") % {"name": row, "message": probe.message}, level)
+
+
+class ProxyForm(forms.ModelForm):
+    """The URL is written only: empty keeps what is stored. The service stores the row."""
+
+    url = forms.CharField(
+        label=_("URL"),
+        required=False,
+        widget=UnfoldAdminPasswordWidget(render_value=False, attrs={"autocomplete": "off"}),
+        help_text=_(
+            "http://, https://, socks5:// or socks5h://, with user and password if needed. Empty keeps the stored one."
+        ),
+    )
+
+    class Meta:
+        model = Proxy
+        fields = ("name", "enabled", "is_global", "note")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial.pop("url", None)
+
+    def clean_url(self) -> str | None:
+        try:
+            typed = self.cleaned_data["url"]
+            return proxies.check_url(typed) if typed or self.instance._state.adding else None
+        except proxies.BadProxy as wrong:
+            raise forms.ValidationError(str(wrong)) from None
+
+    def _get_validation_exclusions(self) -> set[str]:
+        return {*super()._get_validation_exclusions(), "is_global"}  # type: ignore[misc]  # saving moves the place
+
+
+@admin.register(Proxy)
+class ProxyAdmin(ModelAdmin):
+    form = ProxyForm
+    list_display = ("name", "scheme", "address", "enabled", "is_global", "test_ok", "exit_address", "tested_at")
+    list_filter = ("enabled", "test_ok")
+    search_fields = ("name", "address", "note")
+    fields = (
+        "name",
+        "url",
+        "enabled",
+        "is_global",
+        "note",
+        "address",
+        "tested_at",
+        "test_ok",
+        "test_message",
+        "test_latency_ms",
+        "exit_address",
+    )
+    readonly_fields = ("address", "tested_at", "test_ok", "test_message", "test_latency_ms", "exit_address")
+    actions = ("test",)
+
+    def save_model(self, request: HttpRequest, obj: Proxy, form: forms.ModelForm, change: bool) -> None:
+        proxies.save(obj, form.cleaned_data.get("url") or None)
+
+    @admin.action(description=_("Test the chosen proxies"), permissions=["change"])
+    def test(self, request: HttpRequest, chosen: QuerySet[Proxy]) -> None:
+        for row in chosen:
+            trial = proxytest.try_out(row)
+            level = messages.SUCCESS if trial.ok else messages.ERROR
+            self.message_user(request, _t("%(name)s: %(message)s") % {"name": row, "message": trial.message}, level)

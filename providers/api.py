@@ -14,9 +14,9 @@ from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from providers import connections, registry
+from providers import connections, proxies, proxytest, registry
 from providers.entry import CAPABILITIES, FORMATS, TIERS, Entry, Model, Price
-from providers.models import Connection, Provider, ProviderModel
+from providers.models import Connection, Provider, ProviderModel, Proxy
 from providers.prices import price_of
 
 METHODS = ["get", "post", "patch", "delete", "head", "options"]
@@ -32,6 +32,34 @@ class Conflict(APIException):
     status_code = 409
 
 
+class ProxyReference(serializers.CharField):
+    """What a provider or connection says of its proxy: a proxy's name, ``direct`` (through none), null (as the wider
+    level says). A URL may be written as well; it becomes a proxy of its own."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, allow_null=True, allow_blank=True, max_length=2000, **kwargs)
+
+    def get_attribute(self, instance: Any) -> Any:
+        return instance
+
+    def to_representation(self, value: Any) -> str | None:  # type: ignore[override]
+        return proxies.written(value)
+
+
+class ProxyInForceSerializer(serializers.Serializer[Any]):
+    """How calls leave. ``level``: who said so, null: nobody did; ``name`` and ``address`` are null when direct."""
+
+    level = serializers.ChoiceField(choices=list(proxies.Level), allow_null=True)
+    name = serializers.CharField(allow_null=True)
+    address = serializers.CharField(allow_null=True, help_text="host:port")
+
+
+def described_way(way: proxies.Way) -> dict[str, Any]:
+    """What ProxyInForceSerializer shows."""
+    proxy = way.proxy
+    return {"level": way.level, "name": proxy and proxy.name, "address": proxy and proxy.address}
+
+
 # -- providers --------------------------------------------------------------------------------------------------------
 class ProviderSerializer(serializers.ModelSerializer[Provider]):
     """Shown as in force: the catalogue's values where nothing is ``overridden``. Writing a field overrides it; an
@@ -40,12 +68,13 @@ class ProviderSerializer(serializers.ModelSerializer[Provider]):
     format = serializers.ChoiceField(choices=FORMATS, required=False, allow_blank=True)
     tier = serializers.ChoiceField(choices=TIERS, required=False, allow_blank=True)
     operations = serializers.DictField(child=serializers.CharField(max_length=200), required=False)
+    proxy = ProxyReference()
     overridden = serializers.SerializerMethodField(help_text="Fields the operator has set.")
     problem = serializers.SerializerMethodField(help_text="Why the provider cannot be used; null when it can.")
 
     class Meta:
         model = Provider
-        fields = ["id", "custom", "enabled", *OVERRIDES, "transport", "overridden", "problem"]
+        fields = ["id", "custom", "enabled", *OVERRIDES, "transport", "proxy", "overridden", "problem"]
         read_only_fields = ["custom"]
         extra_kwargs: dict[str, Any] = {
             "alias": {"validators": []}
@@ -120,19 +149,21 @@ def described(entry: Entry, model: Model) -> dict[str, Any]:
 class ProviderViewSet(viewsets.ModelViewSet[Provider]):
     """Providers: the catalogue's, which can be switched off and overridden, and custom ones."""
 
-    queryset = Provider.objects.prefetch_related("models")
+    queryset = Provider.objects.select_related("proxy").prefetch_related("models")
     serializer_class = ProviderSerializer
     http_method_names = METHODS
     lookup_value_regex = "[a-z0-9][a-z0-9._-]*"
 
     def perform_create(self, serializer: Any) -> None:
-        row = Provider(custom=True, **{"format": "openai_chat", **serializer.validated_data})
-        registry.save_provider(row)
-        serializer.instance = row
+        serializer.instance = Provider(custom=True, format="openai_chat")
+        self.perform_update(serializer)
 
+    @transaction.atomic
     def perform_update(self, serializer: Any) -> None:
-        row = serializer.instance
-        for name, value in serializer.validated_data.items():
+        row, data = serializer.instance, dict(serializer.validated_data)
+        if "proxy" in data:
+            proxies.choose(row, data.pop("proxy"))
+        for name, value in data.items():
             setattr(row, name, value)
         registry.save_provider(row)
 
@@ -209,21 +240,21 @@ class ProviderModelViewSet(_OfProvider):
 
 # -- connections ------------------------------------------------------------------------------------------------------
 class ConnectionSerializer(serializers.ModelSerializer[Connection]):
-    """A credential. ``secret`` and ``proxy`` are written and never shown; null or an empty text removes them."""
+    """A credential. ``secret`` is written and never shown; null or an empty text removes it."""
 
     name = serializers.CharField(max_length=100)
     priority = serializers.IntegerField(min_value=0, max_value=2_147_483_647, required=False)
     secret = serializers.CharField(write_only=True, required=False, allow_null=True, allow_blank=True, max_length=8192)
-    proxy = serializers.CharField(write_only=True, required=False, allow_null=True, allow_blank=True, max_length=2000)
+    proxy = ProxyReference()
     has_secret = serializers.SerializerMethodField()
-    has_proxy = serializers.SerializerMethodField()
+    proxy_in_force = serializers.SerializerMethodField()
     problem = serializers.SerializerMethodField(help_text="Why the connection is not used; null when it is.")
 
     class Meta:
         model = Connection
         fields = [
-            "id", "provider", "name", "secret", "has_secret", "proxy", "has_proxy", "priority", "enabled", "problem",
-            "created_at", "tested_at", "test_ok", "test_message", "test_latency_ms",
+            "id", "provider", "name", "secret", "has_secret", "proxy", "proxy_in_force", "priority", "enabled",
+            "problem", "created_at", "tested_at", "test_ok", "test_message", "test_latency_ms",
         ]  # fmt: skip
         read_only_fields = ["tested_at", "test_ok", "test_message", "test_latency_ms"]
         validators: list[Any] = []  # the service says whether the name is free
@@ -237,13 +268,16 @@ class ConnectionSerializer(serializers.ModelSerializer[Connection]):
     def get_has_secret(self, row: Connection) -> bool:
         return bool(row.secret)
 
-    def get_has_proxy(self, row: Connection) -> bool:
-        return bool(row.proxy)
+    @extend_schema_field(ProxyInForceSerializer)
+    def get_proxy_in_force(self, row: Connection) -> dict[str, Any]:
+        return described_way(proxies.way_of(row, self.context["view"].everywhere))
 
     @extend_schema_field(serializers.CharField(allow_null=True))
     def get_problem(self, row: Connection) -> str | None:
         entry = self.context["view"].entries.get(row.provider_id)
-        return connections.usable_reason(row, entry) if entry else "Its provider cannot be used."
+        if entry is None:
+            return "Its provider cannot be used."
+        return connections.usable_reason(row, entry, proxies.way_of(row, self.context["view"].everywhere))
 
 
 class ProbeSerializer(serializers.Serializer[Any]):
@@ -258,12 +292,16 @@ class ProbeSerializer(serializers.Serializer[Any]):
 class ConnectionViewSet(_OfProvider):
     """Connections: one credential of one provider each."""
 
-    queryset = Connection.objects.select_related("provider")
+    queryset = Connection.objects.select_related("provider__proxy", "proxy")
     serializer_class = ConnectionSerializer
 
     @cached_property
     def entries(self) -> dict[str, Entry]:
         return registry.effective_all()
+
+    @cached_property
+    def everywhere(self) -> Proxy | None:
+        return proxies.everywhere()
 
     def perform_create(self, serializer: Any) -> None:
         data = dict(serializer.validated_data)
@@ -273,7 +311,7 @@ class ConnectionViewSet(_OfProvider):
     def perform_update(self, serializer: Any) -> None:
         row, data = serializer.instance, dict(serializer.validated_data)
         if "proxy" in data:
-            row.proxy = connections.check_proxy(data.pop("proxy"))
+            connections.set_proxy(row, data.pop("proxy"))
         secret = [data.pop("secret")] if "secret" in data else []
         for name, value in data.items():
             setattr(row, name, value)
@@ -289,8 +327,78 @@ class ConnectionViewSet(_OfProvider):
         return Response(ProbeSerializer(connections.test(self.get_object())).data, status=status.HTTP_200_OK)
 
 
+# -- proxies ----------------------------------------------------------------------------------------------------------
+class ProxySerializer(serializers.ModelSerializer[Proxy]):
+    """A way out. ``url`` is written and never shown; ``address`` is what of it may be."""
+
+    url = serializers.CharField(write_only=True, required=False, max_length=2000)
+    is_global = serializers.BooleanField(required=False, help_text="Takes that place from another.")
+
+    class Meta:
+        model = Proxy
+        fields = [
+            "id", "name", "url", "scheme", "address", "enabled", "is_global", "note",
+            "tested_at", "test_ok", "test_message", "test_latency_ms", "exit_address",
+        ]  # fmt: skip
+        read_only_fields = [
+            "scheme", "address", "tested_at", "test_ok", "test_message", "test_latency_ms", "exit_address",
+        ]  # fmt: skip
+        validators: list[Any] = []  # a global one takes the place of another
+
+
+class TrialRequestSerializer(serializers.Serializer[Any]):
+    """Whom to ask through the proxy; by default a provider that goes through it."""
+
+    provider = serializers.PrimaryKeyRelatedField(queryset=Provider.objects.all(), required=False, allow_null=True)
+
+
+class TrialSerializer(serializers.Serializer[Any]):
+    """How a test of a proxy went."""
+
+    ok = serializers.BooleanField()
+    message = serializers.CharField()
+    latency_ms = serializers.IntegerField(allow_null=True)
+    exit_address = serializers.CharField(allow_null=True, help_text="What the world sees; null: nobody could say.")
+    provider = serializers.CharField(help_text="Who was asked; empty: nobody.")
+
+
+class ProxyViewSet(viewsets.ModelViewSet[Proxy]):
+    """Proxies. Calls leave through the connection's, else the provider's, else the global one."""
+
+    queryset = Proxy.objects.all()
+    serializer_class = ProxySerializer
+    http_method_names = METHODS
+    lookup_value_regex = "[0-9]+"
+
+    def perform_create(self, serializer: Any) -> None:
+        serializer.instance = Proxy()
+        self.perform_update(serializer)
+
+    def perform_update(self, serializer: Any) -> None:
+        row, data = serializer.instance, dict(serializer.validated_data)
+        url = data.pop("url", None)
+        for name, value in data.items():
+            setattr(row, name, value)
+        proxies.save(row, url)
+
+    def perform_destroy(self, instance: Proxy) -> None:
+        if instance.connections.exists() or instance.providers.exists():
+            raise Conflict("Providers or connections go through this proxy; give them another way first.")
+        instance.delete()
+
+    @extend_schema(request=TrialRequestSerializer, responses=TrialSerializer)
+    @action(detail=True, methods=["post"])
+    def test(self, request: Request, pk: str | None = None) -> Response:
+        """Call a provider through the proxy. The answer is 200 whatever came of it."""
+        asked = TrialRequestSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        trial = proxytest.try_out(self.get_object(), asked.validated_data.get("provider"))
+        return Response(TrialSerializer(trial).data, status=status.HTTP_200_OK)
+
+
 routes: list[tuple[str, type[viewsets.ModelViewSet[Any]]]] = [
     ("providers", ProviderViewSet),
     ("provider-models", ProviderModelViewSet),
     ("connections", ConnectionViewSet),
+    ("proxies", ProxyViewSet),
 ]

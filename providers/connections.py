@@ -6,20 +6,20 @@ import asyncio
 import re
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
-from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from providers import registry
+from providers import proxies, registry
 from providers.entry import Entry
 from providers.fields import reveal
 from providers.models import Connection, Provider
 from providers.probe import Probe, probe
+from providers.proxies import Way
 from providers.vault import SecretUnreadable
 
-PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 LONGEST_SECRET = 8192
 TESTS_AT_ONCE = 5
 
@@ -42,25 +42,22 @@ def secret_of(connection: Connection) -> str | None:
 
 
 def proxy_of(connection: Connection) -> str | None:
-    """The proxy's URL, its password included; None = direct. Raises vault.SecretUnreadable."""
-    return reveal(connection, "proxy")
+    """The URL of the proxy in force, its password included; None = direct. Raises vault.SecretUnreadable, ProxyOff."""
+    return proxies.url_of(proxies.way_of(connection))
 
 
-def usable_reason(connection: Connection, entry: Entry) -> str | None:
-    """None when the connection can be used; else why not, as a sentence for people."""
+def usable_reason(connection: Connection, entry: Entry, way: Way | None = None) -> str | None:
+    """None when the connection can be used; else why not, as a sentence for people. ``way``: when it is known."""
     if not connection.enabled:
         return _("The connection is disabled.")
-    return _secret_reason(connection, entry)
+    return _secret_reason(connection, entry) or proxies.fault_of(way or proxies.way_of(connection))
 
 
 def _secret_reason(connection: Connection, entry: Entry) -> str | None:
     try:
         secret = secret_of(connection)
-        proxy_of(connection)
     except SecretUnreadable:
-        return _(
-            "What is stored cannot be decrypted with this installation's keys; enter the API key and the proxy again."
-        )
+        return _("What is stored cannot be decrypted with this installation's keys; enter the API key again.")
     if secret is None:
         return _("An API key is needed.") if entry.needs_secret else None
     if connection.origin != entry.origin:
@@ -84,21 +81,12 @@ def set_secret(connection: Connection, text: str | None) -> None:
         connection.save(update_fields=["secret", "origin"])
 
 
-def check_proxy(url: str | None) -> str | None:
-    """The proxy's URL, stripped; None for none. Raises BadConnection, whose message does not repeat the URL."""
-    text = (url or "").strip()
-    if not text:
-        return None
+def set_proxy(connection: Connection, wanted: str | None) -> bool:
+    """As :func:`proxies.choose`. Raises BadConnection."""
     try:
-        parts = urlsplit(text)
-        fine = (
-            parts.scheme in PROXY_SCHEMES and parts.hostname and parts.port != 0 and re.fullmatch(r"[\x21-\x7e]+", text)
-        )
-    except ValueError:
-        fine = False
-    if not fine or parts.path.strip("/") or parts.query or parts.fragment:
-        _refuse("proxy", _("A proxy is written as http://, https://, socks5:// or socks5h:// and host:port."))
-    return text.rstrip("/")
+        return proxies.choose(connection, wanted)
+    except proxies.BadProxy as wrong:
+        _refuse("proxy", str(wrong))
 
 
 def add(
@@ -112,14 +100,15 @@ def add(
 ) -> Connection:
     """A new, saved connection. Raises BadConnection (name taken or empty, key or proxy malformed) and BadProvider."""
     connection = Connection(provider=provider, name=name.strip(), priority=priority, enabled=enabled)
-    connection.proxy = check_proxy(proxy)
     set_secret(connection, secret)
     try:
-        connection.full_clean(exclude=["secret", "proxy"])
+        connection.full_clean(exclude=["secret"])
     except ValidationError as wrong:
         field, errors = next(iter(wrong.message_dict.items()))
         _refuse("name" if field == "__all__" else field, " ".join(errors))
-    connection.save()
+    with transaction.atomic():
+        set_proxy(connection, proxy)
+        connection.save()
     return connection
 
 
@@ -152,9 +141,10 @@ def _prepared(connection: Connection) -> Prepared:
         entry = registry.effective_of(connection.provider)
     except registry.BadProvider as wrong:
         return Probe(ok=False, message=str(wrong))
-    if reason := _secret_reason(connection, entry):
+    way = proxies.way_of(connection)
+    if reason := _secret_reason(connection, entry) or proxies.fault_of(way):
         return Probe(ok=False, message=reason)
-    return entry, secret_of(connection), proxy_of(connection)
+    return entry, secret_of(connection), proxies.url_of(way)
 
 
 async def _run(prepared: Sequence[Prepared]) -> list[Probe]:

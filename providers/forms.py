@@ -8,10 +8,10 @@ from django import forms
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
-from providers import catalogue, connections, registry
+from providers import catalogue, connections, proxies, registry
 from providers.entry import FORMATS, Entry
 from providers.fields import WriteOnlyField
-from providers.models import Connection, Provider, ProviderModel, Tier
+from providers.models import Connection, Provider, ProviderModel, Proxy, Tier
 
 LTR = {"class": "o-ltr", "spellcheck": "false", "autocomplete": "off"}
 YES_NO_UNSET = ((None, _("As in the catalogue")), (True, _("Yes")), (False, _("No")))
@@ -22,6 +22,18 @@ def lines(text: str) -> list[str]:
     return list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
 
 
+class ProxyField(forms.ChoiceField):
+    """What a provider or connection says of its proxy, as ``proxies.choose`` takes it."""
+
+    def __init__(self, wider: Any, **kwargs: Any) -> None:
+        self.wider = wider  # what an empty choice means
+        super().__init__(label=_("Proxy"), required=False, choices=self.offered, **kwargs)
+
+    def offered(self) -> list[tuple[str, Any]]:
+        named = [(row.name, f"{row.name} ({row.address})") for row in Proxy.objects.all()]
+        return [("", self.wider), (proxies.DIRECT, _("Directly, through no proxy")), *named]
+
+
 class ConnectionForm(forms.ModelForm):
     """A credential of one provider. The secret is written only; left empty, the stored one stays."""
 
@@ -29,7 +41,9 @@ class ConnectionForm(forms.ModelForm):
 
     class Meta:
         model = Connection
-        fields = ("name", "priority", "enabled", "proxy")
+        fields = ("name", "priority", "enabled")
+
+    proxy = ProxyField(_("As the provider says"))
 
     def __init__(self, *args: Any, entry: Entry, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -44,9 +58,7 @@ class ConnectionForm(forms.ModelForm):
             self.order_fields(self.field_order)
         if not self.instance.pk:
             self.initial["name"] = _("main")
-        self.fields["proxy"].widget.attrs.update(LTR, placeholder="…" if self.instance.proxy else "")
-        if self.instance.proxy:
-            self.fields["forget_proxy"] = forms.BooleanField(label=_("remove the stored proxy"), required=False)
+        self.initial["proxy"] = proxies.written(self.instance)
 
     @property
     def _needs_secret(self) -> bool:
@@ -67,17 +79,10 @@ class ConnectionForm(forms.ModelForm):
             raise forms.ValidationError(_("This provider has a connection of that name already."))
         return name
 
-    def clean_proxy(self) -> Any:
-        try:
-            return connections.check_proxy(self.cleaned_data["proxy"]) or self.instance.proxy
-        except connections.BadConnection as wrong:
-            raise forms.ValidationError(str(wrong)) from None
-
     @transaction.atomic
     def store(self) -> bool:
         """Save what was typed; False when the secret is refused, and then the form says why."""
-        if self.cleaned_data.get("forget_proxy"):
-            self.instance.proxy = None
+        proxies.choose(self.instance, self.cleaned_data["proxy"])
         try:
             if secret := self.cleaned_data.get("secret"):
                 connections.set_secret(self.instance, secret)
@@ -88,11 +93,53 @@ class ConnectionForm(forms.ModelForm):
         return True
 
 
+class ProxyForm(forms.ModelForm):
+    """A proxy. Its URL is written only; left empty, the stored one stays."""
+
+    field_order = ("name", "url", "enabled", "is_global", "note")
+
+    class Meta:
+        model = Proxy
+        fields = ("name", "enabled", "is_global", "note")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        new = self.instance._state.adding
+        self.fields["url"] = WriteOnlyField(label=_("URL"), required=new, help_text=self._url_help)
+        self.fields["url"].widget.attrs.update(LTR, placeholder="socks5h://user:password@host:1080" if new else "…")
+        self.order_fields(self.field_order)
+
+    @property
+    def _url_help(self) -> Any:
+        if self.instance._state.adding:
+            return _("http://, https://, socks5:// or socks5h://, with user and password if needed.")
+        return _("A URL is stored. Leave this empty to keep it.")
+
+    def _get_validation_exclusions(self) -> set[str]:
+        return {*super()._get_validation_exclusions(), "is_global"}  # type: ignore[misc]  # storing moves the place
+
+    def store(self) -> bool:
+        """Save what was typed; False when the URL is refused, and then the form says why."""
+        try:
+            proxies.save(self.instance, self.cleaned_data["url"] or None)
+        except proxies.BadProxy as wrong:
+            self.add_error(wrong.field if wrong.field in self.fields else None, str(wrong))
+            return False
+        return True
+
+
 class _ProviderForm(forms.ModelForm):
     """What custom providers and overrides share: the registry checks the row and saves it."""
 
+    proxy = ProxyField(_("As everywhere"), help_text=_("A connection may say otherwise."))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["proxy"] = proxies.written(self.instance)
+
     def store(self) -> bool:
         """Save what was typed; False when the registry refuses it, and then the form says why."""
+        proxies.choose(self.instance, self.cleaned_data["proxy"])
         try:
             registry.save_provider(self.instance)
         except registry.BadProvider as wrong:

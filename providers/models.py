@@ -26,6 +26,54 @@ class TransportKind(models.TextChoices):
     AIOHTTP = "aiohttp", _("Compatible (aiohttp)")
 
 
+class Proxy(models.Model):
+    """A way out: what refers to it is called through it, or not at all. Read its URL through ``proxies.url_of``."""
+
+    uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    name = models.CharField(
+        _("name"),
+        max_length=170,
+        unique=True,
+        validators=[
+            RegexValidator(r"^(?!direct\Z)(?!.*://)[^\x00-\x1f\x7f]+\Z", _("One line, no URL, and not “direct”."))
+        ],
+    )
+    url = EncryptedTextField(
+        _("URL"),
+        null=True,
+        blank=True,
+        help_text=_("http://, https://, socks5:// or socks5h://, with user and password if needed."),
+    )
+    scheme = models.CharField(_("kind"), max_length=10, editable=False)
+    address = models.CharField(_("address"), max_length=270, editable=False)  # host:port, what of the URL may be shown
+    enabled = models.BooleanField(
+        _("enabled"), default=True, help_text=_("Off: what goes through it is not called at all, never directly.")
+    )
+    is_global = models.BooleanField(
+        _("for everything"),
+        default=False,
+        help_text=_("Used by every provider and connection that says nothing else. There is at most one."),
+    )
+    note = models.CharField(_("note"), max_length=300, blank=True)
+    tested_at = models.DateTimeField(_("tested"), null=True, editable=False)
+    test_ok = models.BooleanField(_("test passed"), null=True, editable=False)
+    test_message = models.CharField(_("test result"), max_length=500, blank=True, editable=False)
+    test_latency_ms = models.PositiveIntegerField(_("test latency"), null=True, editable=False)
+    exit_address = models.GenericIPAddressField(_("exit address"), null=True, editable=False)
+
+    objects = SealingQuerySet.as_manager()
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("proxy"), _("proxies")
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["is_global"], condition=models.Q(is_global=True), name="one_global_proxy")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Provider(models.Model):
     """One provider. A catalogue entry has a row for its switch and for what the operator overrides (empty = as in
     the catalogue); a custom provider's row is all there is of it."""
@@ -70,6 +118,10 @@ class Provider(models.Model):
         validators=[slug],
         help_text=_("Empty: as in the gateway's settings."),
     )
+    proxy = models.ForeignKey(
+        Proxy, models.PROTECT, null=True, blank=True, related_name="providers", verbose_name=_("proxy")
+    )
+    direct = models.BooleanField(_("through no proxy"), default=False)  # not even a wider one; then proxy is None
 
     class Meta:
         verbose_name, verbose_name_plural = _("provider"), _("providers")
@@ -151,12 +203,10 @@ class Connection(models.Model):
     )
     max_concurrent = models.PositiveIntegerField(_("requests at once"), default=0, help_text=_("0: no limit."))
     enabled = models.BooleanField(_("enabled"), default=True)
-    proxy = EncryptedTextField(
-        _("proxy"),
-        null=True,
-        blank=True,
-        help_text=_("http://, https://, socks5:// or socks5h://, with user and password if needed."),
+    proxy = models.ForeignKey(
+        Proxy, models.PROTECT, null=True, blank=True, related_name="connections", verbose_name=_("proxy")
     )
+    direct = models.BooleanField(_("through no proxy"), default=False)  # not even a wider one; then proxy is None
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     tested_at = models.DateTimeField(_("tested"), null=True, editable=False)
     test_ok = models.BooleanField(_("test passed"), null=True, editable=False)

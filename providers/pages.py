@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from providers import catalogue, connections, prices, registry
+from providers import catalogue, connections, prices, proxies, registry
 from providers.entry import Entry, Model, Price
 from providers.forms import ConnectionForm, CustomProviderForm, OverrideForm
 from providers.models import Connection, Provider, Tier
@@ -58,6 +58,7 @@ class ModelRow(NamedTuple):
 class ConnectionRow(NamedTuple):
     connection: Connection
     fault: str | None  # why it cannot be used, in words
+    way: proxies.Way
 
 
 @login_required
@@ -70,12 +71,18 @@ def provider(request: HttpRequest, provider_id: str) -> HttpResponse:
     except registry.BadProvider as wrong:
         return render(request, "providers/broken.html", {"row": row, "fault": str(wrong), "title": str(row)})
     own = dict(row.models.values_list("model_id", "pk"))
+    everywhere = proxies.everywhere()
     context = {
         "row": row,
         "entry": entry,
         "title": entry.name,
         "tier": Tier(entry.tier).label,
-        "connections": [ConnectionRow(c, connections.usable_reason(c, entry)) for c in row.connections.all()],
+        "way": proxies.way_of_provider(row, everywhere),
+        "connections": [
+            ConnectionRow(c, connections.usable_reason(c, entry, way), way)
+            for c in row.connections.select_related("proxy", "provider__proxy")
+            for way in [proxies.way_of(c, everywhere)]
+        ],
         "models": [ModelRow(m, prices.price_of(entry, m.id), own.get(m.id)) for m in entry.models.values()],
     }
     return render(request, "providers/detail.html", context)

@@ -1,10 +1,9 @@
-"""Asking a provider whether a credential works: the control plane's own small HTTP client (httpx)."""
+"""Asking a provider whether a credential works."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -14,11 +13,11 @@ from urllib.parse import urlsplit
 import httpx
 from django.conf import settings
 
-from providers.addresses import AddressRefused, check_url, resolve
+from providers import outward
+from providers.addresses import AddressRefused, check_url
 from providers.entry import Entry
 from providers.words import clean_words
 
-TIMEOUT = httpx.Timeout(20, connect=5, write=10, pool=5)  # seconds
 WHOLE_TIME = 40.0  # seconds for all requests of one test
 LONGEST_REPLY = 8 * 1024 * 1024  # bytes; the longest lists of models come to one or two
 MOST_MODELS = 5000
@@ -92,46 +91,7 @@ def _client(entry: Entry, secret: str | None, proxy: str | None) -> httpx.AsyncC
     headers = {"user-agent": settings.USER_AGENT, "accept-encoding": "identity", **entry.headers}
     if secret and entry.auth != "none":
         headers["authorization"] = f"Bearer {secret}"
-    context = ssl.create_default_context()
-    if proxy:
-        transport: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport(verify=context, proxy=proxy, trust_env=False)
-    else:
-        transport = _Pinned(entry, context)
-    # No environment proxies, no .netrc, no cookies to carry over: a client lives for one test.
-    return httpx.AsyncClient(
-        transport=transport,
-        base_url=entry.base_url,
-        headers=headers,
-        timeout=TIMEOUT,
-        follow_redirects=False,
-        trust_env=False,
-    )
-
-
-class _Pinned(httpx.AsyncBaseTransport):
-    """Connects to the addresses the guard has seen and to no others: the URL's host becomes the address, the Host
-    header and the name that TLS verifies stay."""
-
-    def __init__(self, entry: Entry, context: ssl.SSLContext) -> None:
-        self.allow_private = entry.allow_private_network
-        self.inner = httpx.AsyncHTTPTransport(verify=context, trust_env=False)
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        url = request.url
-        port = url.port or (443 if url.scheme == "https" else 80)
-        found = await resolve(url.host, port, allow_private=self.allow_private)
-        request.extensions = {**request.extensions, "sni_hostname": url.host}
-        for position, (_family, address) in enumerate(found, start=1):
-            request.url = url.copy_with(host=str(address[0]))
-            try:
-                return await self.inner.handle_async_request(request)
-            except httpx.ConnectError:
-                if position == len(found):
-                    raise
-        raise AssertionError("resolve gives at least one address")
-
-    async def aclose(self) -> None:
-        await self.inner.aclose()
+    return outward.client(entry.base_url, headers, allow_private=entry.allow_private_network, proxy=proxy)
 
 
 async def _send(client: httpx.AsyncClient, method: str, path: str, body: dict[str, Any] | None = None) -> _Answer:

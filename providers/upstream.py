@@ -43,6 +43,7 @@ class Link:
     headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
     weight: int = 1  # among the provider's connections, for the strategy "weighted"
+    way: str = ""  # the proxy it goes through, for people: its level and address, as ``proxies.Way.label``
     credential: Credential | None = field(default=None, repr=False)  # signs each request; None: ``headers`` suffice
 
 
@@ -63,6 +64,7 @@ def link(
     priority: int,
     secret: str | None,
     proxy: str | None,
+    way: str = "",
     user_agent: str,
     weight: int = 1,
     credential: Credential | None = None,
@@ -91,6 +93,7 @@ def link(
         headers=tuple((key.encode(), value.encode()) for key, value in headers.items()),
         secrets=tuple(text for text in (secret, proxy) if text),
         weight=weight,
+        way=way,
         credential=credential,
     )
 

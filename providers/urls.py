@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from providers import pages
+from providers import pages, proxy_pages
 
 ID = r"(?P<provider_id>[a-z0-9][a-z0-9._-]*)"  # as providers.models.slug
 
@@ -20,3 +20,15 @@ urlpatterns = [
     re_path(rf"^{ID}/delete/$", pages.provider_delete, name="delete"),
     re_path(rf"^{ID}/connections/new/$", pages.connection_create, name="connection_create"),
 ]
+
+# Below /dashboard/proxies/
+proxy_urls = (
+    [
+        path("", proxy_pages.proxies, name="list"),
+        path("new/", proxy_pages.proxy_create, name="create"),
+        path("<int:pk>/", proxy_pages.proxy_edit, name="edit"),
+        path("<int:pk>/test/", proxy_pages.proxy_test, name="test"),
+        path("<int:pk>/delete/", proxy_pages.proxy_delete, name="delete"),
+    ],
+    "proxies",
+)

@@ -20,11 +20,10 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from accounts.models import Membership, Team, User
-from providers import registry
+from providers import proxies, registry
 from providers.connections import secret_of, usable_reason
 from providers.entry import Entry
-from providers.fields import reveal
-from providers.models import Connection, ProviderModel
+from providers.models import Connection, ProviderModel, Proxy
 from providers.models import Provider as ProviderRow
 from providers.prices import price_of
 from providers.upstream import Link, link
@@ -38,13 +37,17 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
 WATCHED = (
-    ProviderRow, ProviderModel, Connection, ApiKey, Combo, ComboStep, Alias, GatewaySettings, TeamAccess, User, Team,
+    ProviderRow, ProviderModel, Connection, Proxy, ApiKey, Combo, ComboStep, Alias, GatewaySettings,
+    TeamAccess, User, Team,
     Membership,
 )  # fmt: skip
 # Columns that are written often and change nothing for the hot path.
 IRRELEVANT = frozenset(
-    {"last_login", "last_used_at", "request_count", "tested_at", "test_ok", "test_message", "test_latency_ms"}
-)
+    {
+        "last_login", "last_used_at", "request_count",
+        "tested_at", "test_ok", "test_message", "test_latency_ms", "exit_address",
+    }
+)  # fmt: skip
 _changed = threading.Event()
 
 
@@ -126,22 +129,25 @@ def _patterns(stored: Any) -> tuple[str, ...]:
 
 def _providers() -> dict[str, Provider]:
     connections: dict[str, list[Connection]] = defaultdict(list)
-    for row in Connection.objects.filter(enabled=True).order_by("priority", "pk"):
+    ways = Connection.objects.select_related("proxy", "provider__proxy")
+    for row in ways.filter(enabled=True).order_by("priority", "pk"):
         connections[row.provider_id].append(row)
+    everywhere = proxies.everywhere()
     switched_on = dict(ProviderRow.objects.filter(enabled=True).values_list("pk", "strategy"))
     return {
-        name: _provider(entry, connections[name], switched_on[name])
+        name: _provider(entry, connections[name], switched_on[name], everywhere)
         for name, entry in registry.effective_all().items()
         if name in switched_on
     }
 
 
-def _provider(entry: Entry, rows: Iterable[Connection], strategy: str) -> Provider:
+def _provider(entry: Entry, rows: Iterable[Connection], strategy: str, everywhere: Proxy | None) -> Provider:
     links: list[Link] = []
     unusable: dict[str, str] = {}
     paces: dict[int, Pace] = {}
     for row in rows:
-        reason = usable_reason(row, entry)
+        way = proxies.way_of(row, everywhere)
+        reason = usable_reason(row, entry, way)
         if reason is not None:
             unusable[row.name] = reason
             log.warning("connection %s of %s cannot be used: %s", row.name, entry.id, reason)
@@ -154,7 +160,8 @@ def _provider(entry: Entry, rows: Iterable[Connection], strategy: str) -> Provid
                 priority=row.priority,
                 weight=row.weight,
                 secret=secret_of(row),
-                proxy=reveal(row, "proxy"),
+                proxy=proxies.url_of(way),
+                way=way.label,
                 user_agent=settings.USER_AGENT,
             )
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from django.db import transaction
 
-from omniroute.declarative import keys, providing, routes
+from omniroute.declarative import keys, providing, routes, ways
 from omniroute.declarative.changes import Change, Work
 from omniroute.declarative.document import BadDocument, Variable, read
 from omniroute.declarative.schema import Document, check
@@ -42,12 +42,16 @@ def apply(text: str, *, prune: bool = False, dry_run: bool = False, variable: Va
 def _sections(document: Document, work: Work) -> None:
     """In the order in which they lean on each other."""
     catalogue.sync()  # a fresh database has no rows yet for what the file may override or connect to
+    if document.proxies is not None:
+        ways.apply_proxies(document.proxies, work)
     before = set(Provider.objects.values_list("id", flat=True))
     if document.providers is not None:
         providing.apply_providers(document.providers, work)
     if document.connections is not None:
         unlisted = before - set(Provider.objects.values_list("id", flat=True))
         providing.apply_connections(document.connections, work, unlisted)
+    if document.proxies is not None and work.prune:
+        ways.prune_proxies(document.proxies, work)
     if document.combos is not None:
         routes.apply_combos(document.combos, work)
     if document.wildcards is not None:

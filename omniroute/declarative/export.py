@@ -16,9 +16,10 @@ from omniroute.declarative.changes import shown
 from omniroute.declarative.document import escape, plain
 from omniroute.declarative.providing import CONNECTION_DEFAULTS, DEFAULTS, MODEL_FIELDS
 from omniroute.i18n.languages import LANGUAGES
-from providers.connections import secret_of
+from providers import proxies
 from providers.fields import reveal
-from providers.models import Connection, Provider
+from providers.models import Connection, Provider, Proxy
+from providers.vault import SecretUnreadable
 from routing import combos
 from routing.models import Alias, ApiKey, Combo, GatewaySettings, Strategy
 from routing.patterns import is_plain
@@ -37,8 +38,9 @@ def export(*, with_secrets: bool = False) -> str:
     names = _Names(with_secrets)
     client_keys, left_out = _api_keys()
     sections: dict[str, Any] = {
+        "proxies": [_proxy(row, names) for row in Proxy.objects.all()],
         "providers": _providers(),
-        "connections": [_connection(row, names) for row in Connection.objects.all()],
+        "connections": [_connection(row, names) for row in Connection.objects.select_related("proxy")],
         "combos": _combos(),
         "aliases": _aliases(wildcards=False),
         "wildcards": _aliases(wildcards=True),
@@ -73,10 +75,10 @@ class _Names:
     def __init__(self, with_secrets: bool) -> None:
         self.with_secrets, self.given = with_secrets, list[str]()
 
-    def secret(self, row: Connection, column: str, what: str) -> str:
+    def secret(self, row: Connection | Proxy, column: str, what: str) -> str:
         if self.with_secrets:
-            return (secret_of(row) if column == "secret" else reveal(row, column)) or ""
-        stem = re.sub(r"[^A-Z0-9]+", "_", f"{row.provider_id} {row.name} {what}".upper()).strip("_")
+            return reveal(row, column) or ""
+        stem = re.sub(r"[^A-Z0-9]+", "_", what.upper()).strip("_")
         stem = stem if not stem[0].isdigit() else f"_{stem}"
         numbered = (f"{stem}_{number}" for number in count(2))
         name = next(name for name in chain([stem], numbered) if name not in self.given)
@@ -88,11 +90,13 @@ class _Names:
 def _providers() -> Section:
     """Custom providers, and of the catalogue's what the operator overrides."""
     found = []
-    for row in Provider.objects.prefetch_related("models"):
+    for row in Provider.objects.select_related("proxy").prefetch_related("models"):
         fields = {name: getattr(row, name) for name, default in DEFAULTS.items() if getattr(row, name) != default}
         models = [_model(model) for model in row.models.all()]
         if row.custom or models:
             fields["models"] = models
+        if row.proxy or row.direct:
+            fields["proxy"] = proxies.written(row)
         if row.custom or fields:
             found.append({"id": row.id, **fields})
     return found
@@ -113,9 +117,26 @@ def _connection(row: Connection, names: _Names) -> dict[str, Any]:
         if name not in ("priority", "enabled") and getattr(row, name) != usual
     }
     if row.secret:
-        fields["api_key"] = names.secret(row, "secret", "api key")
-    if row.proxy:
-        fields["proxy"] = names.secret(row, "proxy", "proxy")
+        fields["api_key"] = names.secret(row, "secret", f"{row.provider_id} {row.name} api key")
+    if row.proxy or row.direct:
+        fields["proxy"] = proxies.written(row)
+    return fields if row.enabled else fields | {"enabled": False}
+
+
+def _proxy(row: Proxy, names: _Names) -> dict[str, Any]:
+    """Without secrets, a URL that holds no credentials is written all the same."""
+    try:
+        url = reveal(row, "url") or ""
+    except SecretUnreadable:
+        if names.with_secrets:
+            raise
+        url = ""
+    open_url = url if url and "@" not in url else names.secret(row, "url", f"proxy {row.name} url")
+    fields: dict[str, Any] = {"name": row.name, "url": open_url}
+    if row.is_global:
+        fields["global"] = True
+    if row.note:
+        fields["note"] = row.note
     return fields if row.enabled else fields | {"enabled": False}
 
 

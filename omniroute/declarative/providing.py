@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from omniroute.declarative import ways
 from omniroute.declarative.changes import Work, assign
 from omniroute.declarative.readers import Item
 from providers import catalogue, registry
@@ -47,7 +48,7 @@ MODEL_FIELDS = (
 # -- providers ------------------------------------------------------------------------------------------------------
 def apply_providers(items: Sequence[Item], work: Work) -> None:
     """Custom providers become what the file says; overrides of the catalogue change in the given fields."""
-    rows = {row.id: row for row in Provider.objects.prefetch_related("models")}
+    rows = {row.id: row for row in Provider.objects.select_related("proxy").prefetch_related("models")}
     if work.prune:
         _prune_providers(rows, {item["id"] for item in items}, work)
     _free_aliases(rows, items)
@@ -82,6 +83,8 @@ def _provider(row: Provider, item: Item, work: Work) -> None:
     details = assign(row, _wanted(row, item))
     if _refused_address(row, item, work):
         return
+    if row.custom or "proxy" in item:
+        details += ways.chosen(row, item, work)
     try:
         if new or details:
             registry.save_provider(row)
@@ -151,7 +154,7 @@ def apply_connections(items: Sequence[Item], work: Work, unlisted: set[str]) -> 
     ``unlisted``: custom providers the file leaves out and ``--prune`` just deleted, for a message that says so.
     """
     entries = registry.effective_all()
-    rows = {(row.provider_id, row.name): row for row in Connection.objects.all()}
+    rows = {(row.provider_id, row.name): row for row in Connection.objects.select_related("proxy")}
     if work.prune:
         named = {(item["provider"], item["name"]) for item in items}
         for key in [key for key in rows if key not in named]:
@@ -172,12 +175,11 @@ def apply_connections(items: Sequence[Item], work: Work, unlisted: set[str]) -> 
 def _connection(row: Connection, item: Item, entry: Entry, work: Work) -> None:
     new, name = row._state.adding, f"{row.provider_id}/{row.name}"
     details = assign(row, {field: item.get(field, default) for field, default in CONNECTION_DEFAULTS.items()})
-    if "api_key" in item and not _is(row, "secret", item["api_key"], entry.origin):
+    if "api_key" in item and not _is(row, item["api_key"], entry.origin):
         details.append("secret changed" if item["api_key"] else "secret removed")
         set_secret(row, item["api_key"])
-    if "proxy" in item and not _is(row, "proxy", item["proxy"]):
-        details.append("proxy changed" if item["proxy"] else "proxy removed")
-        row.proxy = item["proxy"]
+    if "proxy" in item:
+        details += ways.chosen(row, item, work)
     if new or details:
         row.save()
     if new:
@@ -186,10 +188,10 @@ def _connection(row: Connection, item: Item, entry: Entry, work: Work) -> None:
         work.changed("connection", name, details)
 
 
-def _is(row: Connection, column: str, wanted: str | None, origin: str | None = None) -> bool:
+def _is(row: Connection, wanted: str | None, origin: str) -> bool:
     """Whether this is stored already, and for this address. What cannot be opened is nothing that one could want."""
     try:
-        stored = reveal(row, column)
+        stored = reveal(row, "secret")
     except SecretUnreadable:
         return False
-    return stored == wanted and (origin is None or not wanted or row.origin == origin)
+    return stored == wanted and (not wanted or row.origin == origin)

@@ -10,8 +10,8 @@ from omniroute.declarative import readers
 from omniroute.declarative.document import BadDocument, Node, Problem
 from omniroute.declarative.readers import Fields, Item, listing, text, wrong
 from omniroute.i18n.languages import LANGUAGES
+from providers import proxies
 from providers.catalogue import operation_fault
-from providers.connections import BadConnection, check_proxy
 from providers.entry import CAPABILITIES, FORMATS, OPERATIONS, TIERS, TRANSPORTS
 from routing.models import ENDPOINTS
 from routing.patterns import is_plain
@@ -21,6 +21,7 @@ BIGGEST = 2_147_483_647
 COMBO_NAME = re.compile(r"[A-Za-z0-9_/.-]+")
 SPACELESS = re.compile(r"\S+")
 TARGET = re.compile(r"[^\s*?]+")
+PROXY_NAME = re.compile(r"(?!direct\Z)(?!.*://).+")
 
 MODEL = Fields(
     {
@@ -49,11 +50,19 @@ def _operations(node: Node, path: str) -> dict[str, str]:
     return paths
 
 
-def _proxy(node: Node, path: str) -> str | None:
+def _proxy_url(node: Node, path: str) -> str:
     try:
-        return check_proxy(readers.credential()(node, path))
-    except BadConnection as bad:
+        return proxies.check_url(readers.credential()(node, path))
+    except proxies.BadProxy as bad:
         raise wrong(node, path, str(bad).rstrip(".")) from None
+
+
+def _proxy(node: Node, path: str) -> str:
+    """The name of a proxy, ``direct``, or a URL."""
+    if isinstance(node.value, str) and "://" in node.value:
+        return _proxy_url(node, path)
+    name: str = text(170)(node, path)
+    return name
 
 
 def _short_or(fields: Fields, name: str) -> readers.Reader:
@@ -76,6 +85,16 @@ def _notice(node: Node, path: str) -> dict[str, str]:
     return dict(readers.pairs(codes, each)(node, path))
 
 
+PROXY = Fields(
+    {
+        "name": text(170, PROXY_NAME, "must not be a URL, nor the word direct"),
+        "url": _proxy_url,
+        "enabled": readers.flag,
+        "global": readers.flag,
+        "note": text(300),
+    },
+    required=("name",),
+)
 PROVIDER = Fields(
     {
         "id": readers.slug(60),
@@ -91,6 +110,7 @@ PROVIDER = Fields(
         "transport": readers.choice(*TRANSPORTS),
         "strategy": readers.choice(*STRATEGIES),
         "enabled": readers.flag,
+        "proxy": _proxy,
     },
     required=("id",),
 )
@@ -168,6 +188,7 @@ RESILIENCE = Fields(
 )
 ROOT: dict[str, readers.Reader] = {
     "version": readers.whole(1, 1),
+    "proxies": listing(PROXY),
     "providers": listing(PROVIDER),
     "connections": listing(CONNECTION),
     "combos": listing(COMBO),
@@ -183,6 +204,7 @@ ROOT: dict[str, readers.Reader] = {
 class Document:
     """A document that is right as far as it can tell by itself. A section that is not there is None."""
 
+    proxies: list[Item] | None = None
     providers: list[Item] | None = None
     connections: list[Item] | None = None
     combos: list[Item] | None = None
@@ -206,6 +228,10 @@ def check(root: Node) -> Document:
 
 
 def _repeated(document: Document) -> Iterator[Problem]:
+    yield from readers.duplicates(document.proxies or [], lambda i: i["name"], lambda i: f"proxy {i['name']}")
+    yield from readers.duplicates(
+        [i for i in document.proxies or [] if i.get("global")], lambda i: True, lambda i: "a global proxy"
+    )
     yield from readers.duplicates(document.providers or [], lambda i: i["id"], lambda i: f"provider {i['id']}")
     yield from readers.duplicates(
         document.connections or [],

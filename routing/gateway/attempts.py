@@ -243,6 +243,7 @@ class Tries:
                 status=status,
                 ms=round((self._clock() - self._began) * 1000),
                 message=message,
+                proxy=attempt.link.way,
             )
         )
         return attempt

@@ -23,6 +23,7 @@ class AttemptNote(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     status: int | None
     ms: int
     message: str
+    proxy: str = ""  # its level and address, as ``providers.proxies.Way.label``
 
 
 class SkipNote(msgspec.Struct, frozen=True, kw_only=True, gc=False):

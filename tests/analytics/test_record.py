@@ -35,6 +35,7 @@ def test_every_field_becomes_a_column() -> None:
         status=429,
         ms=40,
         message="slow down",
+        proxy="global 10.0.0.1:3128",
     )
     one = outcome(key_id=3, user_id=4, team_id=5, started_at=1_790_000_000.25, attempts=(failed,), error_kind="")
     assert store([one]) == 1
@@ -54,6 +55,7 @@ def test_every_field_becomes_a_column() -> None:
             "status": 429,
             "ms": 40,
             "message": "slow down",
+            "proxy": "global 10.0.0.1:3128",
         }
     ]
     assert (row.latency_ms, row.first_byte_ms) == (900, 300)

@@ -142,8 +142,8 @@ def test_effective_models_and_overrides(admin: Api) -> None:
 def test_secrets_go_in_and_never_come_out(admin: Api) -> None:
     body = {"provider": "groq", "name": "main", "secret": SECRET, "proxy": f"http://u:{SECRET}@proxy.example:1"}
     made = admin("post", "connections/", body, status=201)
-    assert (made["has_secret"], made["has_proxy"], made["problem"]) == (True, True, None)
-    assert not {"secret", "proxy", "origin", "uid"} & set(made)
+    assert (made["has_secret"], made["proxy"], made["problem"]) == (True, "groq/main", None)
+    assert not {"secret", "origin", "uid"} & set(made)
     admin("get", "connections/")
     admin("get", f"connections/{made['id']}/")
     row = Connection.objects.get()
@@ -504,3 +504,32 @@ def test_a_preview_says_what_would_happen(admin: Api, make_provider: Any, make_k
     key = ApiKey.objects.get(name="narrow")
     assert admin("post", "preview/", {"model": "acme/large", "key": key.pk})["refusal"]["code"] == "model_not_allowed"
     admin("post", "preview/", {"model": "x", "key": 999}, status=400)
+
+
+# -- proxies -------------------------------------------------------------------------------------------------
+def test_a_proxy_lives_and_dies(admin: Api) -> None:
+    body = {"name": "eu", "url": f"http://u:{SECRET}@10.0.0.1:3128", "is_global": True}
+    made = admin("post", "proxies/", body, status=201)
+    assert (made["address"], made["scheme"], made["is_global"]) == ("10.0.0.1:3128", "http", True)
+    other = admin("post", "proxies/", {"name": "us", "url": "socks5h://10.0.0.2", "is_global": True}, status=201)
+    assert admin("get", f"proxies/{made['id']}/")["is_global"] is False
+    row = admin("post", "connections/", {"provider": "groq", "name": "main", "secret": SECRET}, status=201)
+    path = f"connections/{row['id']}/"
+    assert admin("get", path)["proxy_in_force"] == {"level": "global", "name": "us", "address": "10.0.0.2:1080"}
+    admin("patch", "providers/groq/", {"proxy": "eu"})
+    assert admin("get", path)["proxy_in_force"]["level"] == "provider"
+    assert admin("patch", path, {"proxy": "direct"})["proxy_in_force"]["address"] is None
+    assert admin("patch", path, {"proxy": "nowhere"}, status=400)["error"]["fields"]["proxy"]
+    assert admin("patch", f"proxies/{other['id']}/", {"url": "ftp://x"}, status=400)["error"]["fields"]["url"]
+    admin("delete", f"proxies/{made['id']}/", status=409)
+    admin("patch", "providers/groq/", {"proxy": None})
+    admin("delete", f"proxies/{made['id']}/", status=204)
+    assert not admin("post", f"proxies/{other['id']}/test/", {})["ok"]
+
+
+def test_lists_of_proxied_connections_ask_once_for_all(admin: Api, django_assert_max_num_queries: Any) -> None:
+    admin("post", "proxies/", {"name": "eu", "url": "http://10.0.0.1:1"}, status=201)
+    for number in range(4):
+        admin("post", "connections/", {"provider": "groq", "name": f"n{number}", "proxy": "eu"}, status=201)
+    with django_assert_max_num_queries(20):
+        admin("get", "connections/")

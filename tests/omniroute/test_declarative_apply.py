@@ -10,8 +10,9 @@ import pytest
 from accounts.models import Team, User, digest
 from omniroute.declarative.apply import Applied, apply
 from omniroute.declarative.document import BadDocument
+from providers import proxies
 from providers.connections import proxy_of, secret_of
-from providers.models import Connection, Provider, ProviderModel
+from providers.models import Connection, Provider, ProviderModel, Proxy
 from routing.combos import steps_of
 from routing.models import Alias, ApiKey, Combo, GatewaySettings
 
@@ -283,7 +284,7 @@ def test_a_connection_of_a_pruned_provider_is_an_error() -> None:
     ("text", "expected"),
     [
         ("version: 2\n", "line 1: version: must be a whole number from 1 to 1"),
-        ("version: 1\nprovider: []\n", "line 2: provider: unknown key; known here: version, providers,"),
+        ("version: 1\nprovider: []\n", "line 2: provider: unknown key; known here: version, proxies, providers,"),
         ("version: 1\nproviders:\n", "line 2: providers: must be a list (write [] for none)"),
         ("- a\n", "line 1: the document: must be a mapping"),
         ("providers:\n  - id: acme\n    base_ulr: x\n", "line 3: providers[1].base_ulr: unknown key"),
@@ -461,3 +462,57 @@ def test_the_command_fails_with_line_and_reason(tmp_path: Path, capsys: pytest.C
     path.write_bytes(b"\xff\xfe\xfa")
     assert command(path) == 1 and "not UTF-8" in capsys.readouterr().err
     assert command(tmp_path / "absent.yaml") == 1 and "cannot be read: No such file" in capsys.readouterr().err
+
+
+# -- proxies ----------------------------------------------------------------------------------------------------------
+PROXIES = """
+proxies:
+  - {name: eu, url: "http://u:hush@10.0.0.1:3128", note: "In Europe"}
+  - {name: all, url: "socks5h://10.0.0.2:1080", global: true}
+providers:
+  - {id: acme, base_url: "https://acme.example/v1", proxy: eu}
+  - {id: groq, proxy: direct}
+connections:
+  - {provider: acme, name: a, proxy: all}
+  - {provider: acme, name: b, proxy: "https://u:hush@10.0.0.3"}
+  - {provider: acme, name: c, proxy: direct}
+  - {provider: acme, name: d, proxy: null}
+"""
+
+
+def test_proxies_at_three_levels() -> None:
+    plan(PROXIES)
+    assert plan(PROXIES) == plan(PROXIES, prune=True) == []
+    ways = {row.name: proxies.way_of(row).label for row in Connection.objects.all()}
+    assert ways == {
+        "a": "connection 10.0.0.2:1080",
+        "b": "connection 10.0.0.3:443",
+        "c": "",
+        "d": "provider 10.0.0.1:3128",
+    }
+    assert proxies.everywhere() == Proxy.objects.get(name="all")
+    changed = plan(PROXIES.replace("global: true", "enabled: false").replace("10.0.0.1:3128", "10.0.0.9:1"))
+    assert changed == ["~ proxy eu (url changed)", "~ proxy all (enabled true → false, is_global true → false)"]
+
+
+def test_proxies_are_pruned_when_nobody_goes_through_them() -> None:
+    plan(PROXIES)
+    told = plan("proxies: []\nproviders: [{id: acme, base_url: 'https://acme.example/v1'}]", prune=True)
+    assert "- proxy eu" in told and {row.name for row in Proxy.objects.all()} == {"all", "acme/b"}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("proxies: [{name: direct, url: 'http://h:1'}]", "must not be a URL"),
+        ("proxies: [{name: a}]", "needs a URL"),
+        ("proxies: [{name: a, url: 'ftp://hush'}]", "A proxy is written"),
+        ("proxies: [{name: a, url: 'http://h'}, {name: a, url: 'http://h'}]", "is there twice"),
+        ("proxies: [{name: a, url: 'http://h', global: true}, {name: b, url: 'http://h', global: true}]", "twice"),
+        ("connections: [{provider: groq, name: a, proxy: nowhere}]", "no proxy nowhere"),
+        ("providers: [{id: groq, proxy: nowhere}]", "no proxy nowhere"),
+    ],
+)
+def test_a_wrong_proxy_is_told(text: str, told: str) -> None:
+    found = problems(text)
+    assert told in str(found) and "hush" not in str(found) and not Proxy.objects.exists()

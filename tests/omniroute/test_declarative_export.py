@@ -18,10 +18,10 @@ from omniroute.declarative.apply import apply
 from omniroute.declarative.export import _Dumper, export
 from providers import connections
 from providers.entry import CAPABILITIES
-from providers.models import Connection, Provider
+from providers.models import Connection, Provider, Proxy
 from routing import keys
 from routing.models import Alias, ApiKey, Combo, GatewaySettings
-from tests.omniroute.test_declarative_apply import ENVIRONMENT, FULL
+from tests.omniroute.test_declarative_apply import ENVIRONMENT, FULL, PROXIES
 
 pytestmark = pytest.mark.django_db
 
@@ -32,7 +32,7 @@ def plan(text: str, environment: dict[str, str] | None = None, **options: bool) 
 
 def wipe() -> None:
     """Another installation, as far as a document can tell."""
-    for model in (ApiKey, Alias, Combo, Connection, Provider, GatewaySettings):
+    for model in (ApiKey, Alias, Combo, Connection, Provider, Proxy, GatewaySettings):
         model.objects.all().delete()
 
 
@@ -67,7 +67,7 @@ def test_without_the_flag_secrets_are_left_out_by_name() -> None:
     text = export()
     assert not any(secret in text for secret in ("acme-secret-one", "s3cret", "s4cret", "hush"))
     header = [line[4:] for line in text.splitlines() if line.startswith("#   ")]
-    assert header == ["ACME_MAIN_API_KEY", "GROQ_1_API_KEY", "GROQ_1_PROXY", "GROQ_1_API_KEY_2"]
+    assert header == ["PROXY_GROQ_1_URL", "ACME_MAIN_API_KEY", "GROQ_1_API_KEY", "GROQ_1_API_KEY_2"]
     assert all(f'"${{{name}}}"' in text for name in header)
 
 
@@ -206,3 +206,15 @@ def test_decimals_are_written_exactly() -> None:
         yaml.dump([Decimal("0.100000"), Decimal("10.000000"), Decimal("0.000001")], Dumper=_Dumper)
         == "- 0.1\n- 10\n- 0.000001\n"
     )
+
+
+def test_proxies_come_back_and_their_credentials_stay() -> None:
+    plan(PROXIES)
+    text = export()
+    assert "hush" not in text and "socks5h://10.0.0.2:1080" in text
+    told = {"PROXY_EU_URL": "http://u:hush@10.0.0.1:3128", "PROXY_ACME_B_URL": "https://u:hush@10.0.0.3"}
+    assert plan(text, told, prune=True) == []
+    first = export(with_secrets=True)
+    wipe()
+    plan(first)
+    assert export(with_secrets=True) == first and plan(text, told) == []

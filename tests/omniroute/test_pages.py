@@ -18,7 +18,8 @@ from accounts.models import Membership, Team, User
 from analytics.models import Result, UsageRecord
 from omniroute import navigation
 from providers import catalogue, connections
-from providers.models import Connection, Provider, ProviderModel
+from providers.fields import reveal
+from providers.models import Connection, Provider, ProviderModel, Proxy
 from routing import keys
 from routing.models import ApiKey, Combo, GatewaySettings
 
@@ -232,11 +233,11 @@ def test_a_connection_is_added_and_its_secret_never_shown(admin: Client) -> None
 def test_an_empty_secret_keeps_the_stored_one(admin: Client) -> None:
     row = connections.add(Provider.objects.get(pk="openai"), "main", SECRET, proxy="http://user:pw@127.0.0.1:9")
     page = reverse("providers:connection_edit", args=[row.pk])
-    admin.post(page, {"name": "renamed", "secret": "", "proxy": "", "priority": 3, "enabled": "on"})
+    admin.post(page, {"name": "renamed", "secret": "", "proxy": "openai/main", "priority": 3, "enabled": "on"})
     row = Connection.objects.get()
     assert (row.name, row.priority) == ("renamed", 3)
     assert connections.secret_of(row) == SECRET and connections.proxy_of(row) == "http://user:pw@127.0.0.1:9"
-    admin.post(page, {"name": "renamed", "priority": 3, "forget_proxy": "on"})
+    admin.post(page, {"name": "renamed", "priority": 3, "proxy": ""})
     assert connections.proxy_of(Connection.objects.get()) is None
 
 
@@ -532,3 +533,48 @@ def test_an_error_of_ours_is_a_page_not_a_trace(as_member: Client, monkeypatch: 
     reply = as_member.get(reverse("analytics:requests"))
     assert reply.status_code == 500 and "Something went wrong" in reply.content.decode()
     assert "secret detail" not in reply.content.decode()
+
+
+# -- proxies ----------------------------------------------------------------------------------------------------------
+def test_a_proxy_is_made_chosen_shown_and_kept_while_in_use(admin: Client) -> None:
+    page = reverse("proxies:create")
+    assert "o-errors" in admin.post(page, {"name": "eu", "url": "ftp://x"}).content.decode()
+    sent = {"name": "eu", "url": f"http://u:{SECRET}@10.0.0.1:3128", "enabled": "on", "is_global": "on"}
+    assert admin.post(page, sent).status_code == 302
+    row = Proxy.objects.get()
+    assert row.is_global and row.address == "10.0.0.1:3128"
+    assert admin.post(reverse("proxies:edit", args=[row.pk]), {**sent, "url": "", "note": "n"}).status_code == 302
+    connections.add(Provider.objects.get(pk="openai"), "main", SECRET)
+    shown = text(admin, "providers:detail", "openai")
+    assert shown.count("10.0.0.1:3128") == 2 and "o-pill-good" in shown and SECRET not in shown
+    admin.post(reverse("providers:edit", args=["openai"]), {"transport": "fast", "proxy": "eu"})
+    assert "Proxy of the provider" in text(admin, "providers:detail", "openai")
+    listed = text(admin, "proxies:list")
+    assert "10.0.0.1:3128" in listed and SECRET not in listed
+    delete = reverse("proxies:delete", args=[row.pk])
+    admin.post(delete)
+    assert Proxy.objects.exists()
+    admin.post(reverse("providers:edit", args=["openai"]), {"transport": "fast", "proxy": ""})
+    admin.post(delete)
+    assert not Proxy.objects.exists()
+
+
+def test_proxies_are_for_those_who_may(client: Client, member: Any) -> None:
+    client.force_login(member)
+    assert client.get(reverse("proxies:list")).status_code == 403
+
+
+def test_proxies_in_the_admin(admin: Client) -> None:
+    page = reverse("admin:providers_proxy_add")
+    assert "A proxy is written" in admin.post(page, {"name": "eu", "url": "nonsense"}).content.decode()
+    sent = {"name": "eu", "url": f"http://u:{SECRET}@10.0.0.1:3128", "enabled": "on", "is_global": "on"}
+    assert admin.post(page, sent).status_code == 302
+    assert admin.post(page, {**sent, "name": "us"}).status_code == 302
+    assert Proxy.objects.get(is_global=True).name == "us"
+    change = reverse("admin:providers_proxy_change", args=[Proxy.objects.get(name="eu").pk])
+    assert SECRET not in admin.get(change).content.decode()
+    assert admin.post(change, {"name": "eu", "url": "", "enabled": "on"}).status_code == 302
+    assert reveal(Proxy.objects.get(name="eu"), "url") == sent["url"]
+    chosen = {"provider": "openai", "name": "main", "priority": 1, "enabled": "on", "secret": SECRET, "via": "eu"}
+    assert admin.post(reverse("admin:providers_connection_add"), chosen).status_code == 302
+    assert connections.proxy_of(Connection.objects.get()) == sent["url"]

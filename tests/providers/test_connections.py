@@ -14,12 +14,13 @@ import pytest
 import trustme
 from django.db import connection as database
 
-from providers import catalogue, connections
+from providers import catalogue, connections, outward
 from providers import probe as probing
-from providers.connections import BadConnection, add, check_proxy, proxy_of, secret_of, set_secret, usable_reason
+from providers.connections import BadConnection, add, proxy_of, secret_of, set_secret, usable_reason
 from providers.entry import Entry, Model
 from providers.models import Connection, Provider, ProviderModel
 from providers.probe import Probe, probe
+from providers.proxies import BadProxy, check_url
 from providers.registry import effective_of, save_provider
 from providers.vault import SecretUnreadable
 from tests.simulator import Simulator, SimulatorThread, broken_json, closed_port, html, json_reply, raw, status
@@ -75,12 +76,9 @@ class TestRows:
         ["ftp://h:1", "h:1080", "http://:8", "socks5://h:99999", "http://h:1/path", "http://h:1?q=1", "http://h h"],
     )
     def test_a_malformed_proxy_is_refused(self, bad: str) -> None:
-        with pytest.raises(BadConnection) as wrong:
-            check_proxy(bad)
-        assert wrong.value.field == "proxy" and bad not in str(wrong.value)
-
-    def test_no_proxy_is_none(self) -> None:
-        assert check_proxy(None) is None and check_proxy(" ") is None and check_proxy(" http://h:1/ ") == "http://h:1"
+        with pytest.raises(BadProxy) as wrong:
+            check_url(bad)
+        assert wrong.value.field == "url" and bad not in str(wrong.value)
 
     def test_a_secret_of_a_stored_row_is_saved_at_once(self, provider: Provider) -> None:
         row = add(provider, "main")
@@ -129,7 +127,8 @@ class TestRows:
     def test_what_cannot_be_decrypted_is_not_used(self, provider: Provider, column: str) -> None:
         row = add(provider, "main", KEY, proxy="http://10.0.0.1:1")
         with database.cursor() as cursor:
-            cursor.execute(f"UPDATE providers_connection SET {column} = 'og1.deadbeef.AAAA' WHERE id = %s", [row.pk])
+            table = "providers_connection SET secret" if column == "secret" else "providers_proxy SET url"
+            cursor.execute(f"UPDATE {table} = 'og1.deadbeef.AAAA'")
         row = Connection.objects.get(pk=row.pk)
         assert "decrypted" in str(usable_reason(row, effective_of(provider)))
         assert not connections.test(row).ok
@@ -311,7 +310,7 @@ async def test_tls_verifies_the_name_while_the_address_is_pinned(
         async def pinned(host: str, *_: Any, **__: Any) -> list[Any]:
             return [(2, ("127.0.0.1", closed_port())), (2, ("127.0.0.1", port))] if host else []
 
-        monkeypatch.setattr(probing, "resolve", pinned)
+        monkeypatch.setattr(outward, "resolve", pinned)
         found = await probe(entry(f"https://vendor.example:{port}/v1"), KEY)
         assert found.ok, found.message
         assert names == ["vendor.example"] and f"host: vendor.example:{port}".encode() in heads[0].lower()

@@ -20,7 +20,7 @@ from django.test import override_settings
 
 from providers import fields, vault
 from providers.fields import reveal
-from providers.models import Connection, Provider
+from providers.models import Connection, Provider, Proxy
 from providers.vault import KeyRing, Sealed, SecretUnreadable
 
 pytestmark = pytest.mark.django_db
@@ -34,9 +34,7 @@ def provider() -> Provider:
 
 @pytest.fixture
 def row(provider: Provider) -> Connection:
-    return Connection.objects.create(
-        provider=provider, name="main", secret=SECRET, proxy="socks5://user:pw@10.0.0.1:1080"
-    )
+    return Connection.objects.create(provider=provider, name="main", secret=SECRET)
 
 
 @pytest.fixture
@@ -68,7 +66,6 @@ class TestReading:
     def test_the_database_holds_no_plain_text_and_the_row_opens_it(self, row: Connection) -> None:
         assert (stored(row) or "").startswith("og1.") and SECRET not in (stored(row) or "")
         assert reveal(fresh(row), "secret") == SECRET
-        assert reveal(fresh(row), "proxy") == "socks5://user:pw@10.0.0.1:1080"
 
     def test_loading_assigning_and_validating_decrypt_nothing(self, row: Connection, blind: None) -> None:
         loaded = fresh(row)
@@ -101,10 +98,12 @@ class TestReading:
     def test_a_value_moved_to_another_row_or_column_raises(self, row: Connection, provider: Provider) -> None:
         other = Connection.objects.create(provider=provider, name="other", secret="another")
         store(other, stored(row))
-        store(row, stored(row), column="proxy")
-        for moved, column in ((other, "secret"), (row, "proxy")):
+        proxy = Proxy.objects.create(name="p", url="http://10.0.0.1:1", uid=row.uid)
+        with database.cursor() as cursor:
+            cursor.execute("UPDATE providers_proxy SET url = %s WHERE id = %s", [stored(row), proxy.pk])
+        for moved, column in ((fresh(other), "secret"), (Proxy.objects.get(), "url")):
             with pytest.raises(SecretUnreadable):
-                reveal(fresh(moved), column)
+                reveal(moved, column)
 
     def test_a_copied_row_does_not_take_the_secret_along(self, row: Connection) -> None:
         copy = fresh(row)
@@ -281,7 +280,7 @@ class TestOut:
 class Form(forms.ModelForm):
     class Meta:
         model = Connection
-        fields = ["name", "priority", "secret", "proxy"]
+        fields = ["name", "priority", "secret"]
 
 
 class TestForms:
@@ -290,19 +289,17 @@ class TestForms:
         assert "og1." not in html and "•••" not in html and SECRET not in html and 'type="password"' in html
 
     def test_a_form_with_errors_does_not_echo_what_was_typed(self, row: Connection) -> None:
-        form = Form(
-            {"name": "", "priority": "x", "secret": "just-typed", "proxy": "http://u:typed@h"}, instance=fresh(row)
-        )
+        form = Form({"name": "", "priority": "x", "secret": "just-typed"}, instance=fresh(row))
         assert not form.is_valid()
         assert "typed" not in form.as_p() and "typed" not in str(form.errors)
 
     def test_an_empty_field_keeps_and_a_filled_one_replaces(self, row: Connection) -> None:
         before = stored(row)
-        form = Form({"name": "renamed", "priority": "2", "secret": "", "proxy": ""}, instance=fresh(row))
+        form = Form({"name": "renamed", "priority": "2", "secret": ""}, instance=fresh(row))
         assert form.is_valid() and form.changed_data == ["name", "priority"]
         form.save()
         assert stored(row) == before and fresh(row).name == "renamed"
-        form = Form({"name": "renamed", "priority": "2", "secret": " new-one ", "proxy": ""}, instance=fresh(row))
+        form = Form({"name": "renamed", "priority": "2", "secret": " new-one "}, instance=fresh(row))
         assert form.is_valid() and form.changed_data == ["secret"]
         form.save()
         assert reveal(fresh(row), "secret") == "new-one"
@@ -310,7 +307,7 @@ class TestForms:
     def test_a_form_is_no_oracle(self, row: Connection, blind: None) -> None:
         """Pasting a stored token, of this row or another, gives the same answer as pasting anything."""
         for pasted in (stored(row), "og1.zz.zz", "anything"):
-            form = Form({"name": "main", "priority": "1", "secret": pasted, "proxy": ""}, instance=fresh(row))
+            form = Form({"name": "main", "priority": "1", "secret": pasted}, instance=fresh(row))
             assert form.is_valid() and pasted not in form.as_p()
 
 

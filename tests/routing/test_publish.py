@@ -16,8 +16,8 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Membership, Team, User
-from providers import connections
-from providers.models import Connection, Provider, ProviderModel
+from providers import connections, proxies
+from providers.models import Connection, Provider, ProviderModel, Proxy
 from routing import keys, publish
 from routing.models import Alias, ApiKey, Combo, ComboStep, ConfigVersion, GatewaySettings, TeamAccess
 from routing.snapshot import Snapshot
@@ -186,6 +186,7 @@ def rows() -> dict[type, Any]:
     return {
         ProviderModel: ProviderModel.objects.create(provider=provider, model_id="m"),
         Connection: connections.add(provider, "c", SECRET),
+        Proxy: proxies.save(Proxy(name="x"), PROXY),
         ApiKey: keys.create(name="k")[0],
         ComboStep: ComboStep.objects.create(combo=combo, model="m"),
         Alias: Alias.objects.create(pattern="a", target="b"),
@@ -227,6 +228,7 @@ class TestNoticing:
             (ApiKey, ["last_used_at"]),
             (ApiKey, ["last_used_at", "request_count"]),
             (Connection, ["tested_at", "test_ok", "test_message", "test_latency_ms"]),
+            (Proxy, ["tested_at", "test_ok", "test_message", "test_latency_ms", "exit_address"]),
         ],
     )
     def test_what_is_written_often_and_changes_nothing(self, model: type, fields: list[str]) -> None:

@@ -155,8 +155,8 @@ def raw_deflate(data: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("name", "packed"),
     [
-        ("gzip", gzip.compress(b"packed " * 40)),
-        ("gzip", gzip.compress(b"packed " * 20) + gzip.compress(b"packed " * 20)),
+        ("gzip", gzip.compress(b"packed " * 40, mtime=0)),
+        ("gzip", gzip.compress(b"packed " * 20, mtime=0) + gzip.compress(b"packed " * 20)),
         ("deflate", zlib.compress(b"packed " * 40)),
         ("deflate", raw_deflate(b"packed " * 40)),
     ],
@@ -190,7 +190,7 @@ async def test_what_unpacks_to_too_much_is_stopped_early(kind: str, opened: Open
         (b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nshort", Phase.CUT),
         (CHUNKED + b"5\r\nhello\r\n", Phase.CUT),
         (CHUNKED + b"5\r\nhel", Phase.CUT),
-        (b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n" + gzip.compress(b"abc" * 50)[:20], Phase.CUT),
+        (b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n" + gzip.compress(b"abc" * 50, mtime=0)[:20], Phase.CUT),
         (b"garbage\r\n\r\n", Phase.PROTOCOL),
         (b"<html>502</html>", Phase.PROTOCOL),
         (b"HTTP/1.1 200 OK\r\ncontent-encoding: br\r\ncontent-length: 1\r\n\r\nx", Phase.PROTOCOL),
