@@ -25,6 +25,7 @@ from analytics import live
 from analytics.journal import Replayed
 from analytics.journal import replay as replay_journal
 from analytics.models import UsageRecord
+from providers import quotas
 from routing.gateway.outcome import AttemptNote, Outcome, SkipNote
 from routing.models import ApiKey
 
@@ -113,6 +114,8 @@ def _store(outcomes: list[Outcome]) -> list[Outcome]:
         _count_on_keys(fresh)
         if fresh:
             transaction.on_commit(lambda: live.notify(fresh), robust=True)
+        if heard := [each for outcome in fresh for each in outcome.heard]:
+            transaction.on_commit(lambda: quotas.keep_heard(heard), robust=True)
     return fresh
 
 

@@ -53,6 +53,7 @@ GROUPS = (
         _("Gateway"),
         (
             Row(_("Providers"), "hub", "providers:list", may("providers.view_provider")),
+            Row(_("Quotas"), "data_usage", "quotas:list", may("providers.view_quotawindow")),
             Row(_("Proxies"), "vpn_lock", "proxies:list", may("providers.view_proxy")),
             Row(_("Combos"), "route", "admin:routing_combo_changelist", may_in_admin("routing.view_combo")),
             Row(_("Aliases"), "label", "admin:routing_alias_changelist", may_in_admin("routing.view_alias")),

@@ -8,7 +8,7 @@ from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from providers.urls import proxy_urls
+from providers.urls import proxy_urls, quota_urls
 
 # The admin's own sign-in form knows neither second factors nor rate limits.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -22,6 +22,7 @@ urlpatterns = [
     path("dashboard/", include("omniroute.pages_urls")),
     path("dashboard/providers/", include("providers.urls")),
     path("dashboard/proxies/", include(proxy_urls)),
+    path("dashboard/quotas/", include(quota_urls)),
     path("dashboard/keys/", include("routing.urls")),
     path("dashboard/requests/", include("analytics.urls")),
     path("dashboard/", include("accounts.dashboard_urls")),

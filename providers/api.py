@@ -14,10 +14,11 @@ from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from providers import connections, proxies, proxytest, registry
+from providers import connections, proxies, proxytest, quotas, registry
 from providers.entry import CAPABILITIES, FORMATS, TIERS, Entry, Model, Price
-from providers.models import Connection, Provider, ProviderModel, Proxy
+from providers.models import Connection, Provider, ProviderModel, Proxy, QuotaWindow
 from providers.prices import price_of
+from providers.quota_api import AskedSerializer, QuotaViewSet
 
 METHODS = ["get", "post", "patch", "delete", "head", "options"]
 OVERRIDES = (
@@ -326,6 +327,16 @@ class ConnectionViewSet(_OfProvider):
         """Ask the provider whether the credential works. The answer is 200 whatever the provider said."""
         return Response(ProbeSerializer(connections.test(self.get_object())).data, status=status.HTTP_200_OK)
 
+    @extend_schema(request=None, responses=AskedSerializer)
+    @action(detail=True, methods=["post"])
+    def quota(self, request: Request, pk: str | None = None) -> Response:
+        """Ask the vendor what is left. The answer is 200 whatever the vendor said."""
+        row = self.get_object()
+        asked = quotas.refresh(row)
+        windows = QuotaWindow.objects.filter(connection=row).select_related("connection__quota_state")
+        shown = {"ok": asked.reading is not None, "message": asked.message, "windows": windows}
+        return Response(AskedSerializer(shown).data)
+
 
 # -- proxies ----------------------------------------------------------------------------------------------------------
 class ProxySerializer(serializers.ModelSerializer[Proxy]):
@@ -396,9 +407,10 @@ class ProxyViewSet(viewsets.ModelViewSet[Proxy]):
         return Response(TrialSerializer(trial).data, status=status.HTTP_200_OK)
 
 
-routes: list[tuple[str, type[viewsets.ModelViewSet[Any]]]] = [
+routes: list[tuple[str, type[viewsets.GenericViewSet[Any]]]] = [
     ("providers", ProviderViewSet),
     ("provider-models", ProviderModelViewSet),
     ("connections", ConnectionViewSet),
     ("proxies", ProxyViewSet),
+    ("quotas", QuotaViewSet),
 ]

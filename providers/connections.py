@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 from django.core.exceptions import ValidationError
@@ -46,14 +47,28 @@ def proxy_of(connection: Connection) -> str | None:
     return proxies.url_of(proxies.way_of(connection))
 
 
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """A credential for calls beside requests, and what is known of its account: ``account_id``, ``project`` …"""
+
+    text: str = field(repr=False)
+    account: Mapping[str, str] = field(default_factory=dict)
+
+
+def bearer_of(connection: Connection) -> Bearer:
+    """What the control plane calls the vendor with. Raises vault.SecretUnreadable."""
+    return Bearer(secret_of(connection) or "")
+
+
 def usable_reason(connection: Connection, entry: Entry, way: Way | None = None) -> str | None:
     """None when the connection can be used; else why not, as a sentence for people. ``way``: when it is known."""
     if not connection.enabled:
         return _("The connection is disabled.")
-    return _secret_reason(connection, entry) or proxies.fault_of(way or proxies.way_of(connection))
+    return unusable_credential(connection, entry) or proxies.fault_of(way or proxies.way_of(connection))
 
 
-def _secret_reason(connection: Connection, entry: Entry) -> str | None:
+def unusable_credential(connection: Connection, entry: Entry) -> str | None:
+    """None when the credential can be used with its provider; else why not, as a sentence for people."""
     try:
         secret = secret_of(connection)
     except SecretUnreadable:
@@ -142,7 +157,7 @@ def _prepared(connection: Connection) -> Prepared:
     except registry.BadProvider as wrong:
         return Probe(ok=False, message=str(wrong))
     way = proxies.way_of(connection)
-    if reason := _secret_reason(connection, entry) or proxies.fault_of(way):
+    if reason := unusable_credential(connection, entry) or proxies.fault_of(way):
         return Probe(ok=False, message=reason)
     return entry, secret_of(connection), proxies.url_of(way)
 

@@ -10,6 +10,7 @@ from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
@@ -17,6 +18,7 @@ from providers import catalogue, connections, prices, proxies, registry
 from providers.entry import Entry, Model, Price
 from providers.forms import ConnectionForm, CustomProviderForm, OverrideForm
 from providers.models import Connection, Provider, Tier
+from providers.quota_pages import accounts
 
 
 class Card(NamedTuple):
@@ -71,13 +73,15 @@ def provider(request: HttpRequest, provider_id: str) -> HttpResponse:
     except registry.BadProvider as wrong:
         return render(request, "providers/broken.html", {"row": row, "fault": str(wrong), "title": str(row)})
     own = dict(row.models.values_list("model_id", "pk"))
-    everywhere = proxies.everywhere()
+    everywhere, now = proxies.everywhere(), timezone.now()
     context = {
         "row": row,
         "entry": entry,
         "title": entry.name,
         "tier": Tier(entry.tier).label,
         "way": proxies.way_of_provider(row, everywhere),
+        "now": now,
+        "quotas": accounts(row.connections.all(), now),
         "connections": [
             ConnectionRow(c, connections.usable_reason(c, entry, way), way)
             for c in row.connections.select_related("proxy", "provider__proxy")

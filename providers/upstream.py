@@ -10,6 +10,9 @@ from urllib.parse import urlsplit
 from providers.auth.base import Credential
 from providers.entry import Entry
 from providers.failures import classify, retry_after
+from providers.quota.ear import Ear
+from providers.quota.headers import HeaderReader
+from providers.quota.table import HEADERS
 from providers.transport.base import Outbound, Phase, Reply, Route, Timeouts, TransportError
 from providers.transport.pools import Transports
 from providers.wire.errors import Kind, UpstreamFailure
@@ -45,6 +48,7 @@ class Link:
     weight: int = 1  # among the provider's connections, for the strategy "weighted"
     way: str = ""  # the proxy it goes through, for people: its level and address, as ``proxies.Way.label``
     credential: Credential | None = field(default=None, repr=False)  # signs each request; None: ``headers`` suffice
+    gauge: HeaderReader | None = None  # the vendor's replies tell of quotas
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,7 @@ def link(
         secrets=tuple(text for text in (secret, proxy) if text),
         weight=weight,
         way=way,
+        gauge=HEADERS.get(entry.id),
         credential=credential,
     )
 
@@ -103,6 +108,7 @@ class Upstream:
 
     def __init__(self, transports: Transports | None = None) -> None:
         self._transports = transports or Transports()
+        self.ear = Ear()
 
     async def open(
         self,
@@ -129,12 +135,19 @@ class Upstream:
             timeouts,
         )
         reply = await self._send(here, outbound)
+        if here.gauge is not None:
+            self._listen(attempt, here.gauge, reply)
         if reply.status < 300:
             return reply
         try:
             raise await refused(attempt, reply)
         finally:
             await reply.aclose()
+
+    def _listen(self, attempt: Attempt, gauge: HeaderReader, reply: Reply) -> None:
+        key = (attempt.link.connection_id, attempt.model if gauge.per_model else "")
+        refused = reply.status == 429
+        self.ear.listen(key, attempt.entry.id, attempt.model, gauge.prefixes, reply.headers, refused=refused)
 
     async def _send(self, link: Link, outbound: Outbound) -> Reply:
         """Signed and sent; once more after a 401 that a renewed credential may cure."""

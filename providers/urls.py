@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from providers import pages, proxy_pages
+from providers import pages, proxy_pages, quota_pages
 
 ID = r"(?P<provider_id>[a-z0-9][a-z0-9._-]*)"  # as providers.models.slug
 
@@ -31,4 +31,14 @@ proxy_urls = (
         path("<int:pk>/delete/", proxy_pages.proxy_delete, name="delete"),
     ],
     "proxies",
+)
+
+# Below /dashboard/quotas/
+quota_urls = (
+    [
+        path("", quota_pages.quota_page, name="list"),
+        path("refresh/", quota_pages.quota_refresh_all, name="refresh_all"),
+        path("<int:pk>/refresh/", quota_pages.quota_refresh, name="refresh"),
+    ],
+    "quotas",
 )

@@ -20,7 +20,7 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from accounts.models import Membership, Team, User
-from providers import proxies, registry
+from providers import proxies, quotas, registry
 from providers.connections import secret_of, usable_reason
 from providers.entry import Entry
 from providers.models import Connection, ProviderModel, Proxy
@@ -37,9 +37,8 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
 WATCHED = (
-    ProviderRow, ProviderModel, Connection, Proxy, ApiKey, Combo, ComboStep, Alias, GatewaySettings,
-    TeamAccess, User, Team,
-    Membership,
+    ProviderRow, ProviderModel, Connection, Proxy, ApiKey, Combo, ComboStep, Alias, GatewaySettings, TeamAccess,
+    User, Team, Membership,
 )  # fmt: skip
 # Columns that are written often and change nothing for the hot path.
 IRRELEVANT = frozenset(
@@ -68,6 +67,11 @@ def on_change(sender: type, **kwargs: Any) -> None:
     bump()
 
 
+def on_quotas(sender: type, **kwargs: Any) -> None:
+    """Receiver of ``providers.signals.quotas_changed`` (connected in ``apps``)."""
+    bump()
+
+
 def version() -> int:
     """The current number; 0 while nothing was ever configured."""
     return ConfigVersion.objects.filter(pk=1).values_list("version", flat=True).first() or 0
@@ -91,6 +95,7 @@ def build() -> Snapshot:
         aliases={pattern: target for pattern, target in aliases.items() if is_plain(pattern)},
         wildcards=tuple(wildcards),
         switches=Switches(**{name: getattr(switches, name) for name in Switches.__dataclass_fields__}),
+        quotas=quotas.standings(),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from providers.entry import Entry, Price
+from providers.quota.windows import Left
 from providers.upstream import Link
 from routing.pace import Pace
 
@@ -121,3 +122,4 @@ class Snapshot:
     aliases: Mapping[str, str] = field(default_factory=dict)
     wildcards: tuple[tuple[str, str], ...] = ()  # (pattern, target), the most specific first
     switches: Switches = Switches()
+    quotas: Mapping[int, tuple[Left, ...]] = field(default_factory=dict)  # what is left, by connection id

@@ -146,7 +146,8 @@ class Gateway:
         finally:
             if exchange.tries is not None:
                 exchange.tries.abandoned(record.error_kind or result)
-            self._sink(record.outcome(result, writer.status or status, monotonic()))
+            heard = exchange.upstream.ear.taken()
+            self._sink(record.outcome(result, writer.status or status, monotonic(), heard))
 
     async def _watched(self, exchange: Exchange, receive: Receive) -> None:
         """Read the body and answer, each in its time; stop at once when the client leaves (ClientGone)."""

@@ -10,6 +10,7 @@ from decimal import Decimal
 import msgspec
 
 from providers.entry import Entry, Price
+from providers.quota.ear import Heard
 from providers.wire.types import Usage
 
 
@@ -85,4 +86,5 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     user_agent: str
     skips: tuple[SkipNote, ...] = ()
     dropped: str = ""  # what could not be carried to the provider, comma separated
+    heard: tuple[Heard, ...] = ()  # what replies said of quotas since the last outcome, of whatever request
     pending: Pending | None = None

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from providers.entry import Price
 from providers.prices import cost
+from providers.quota.ear import Heard
 from providers.upstream import Attempt
 from providers.wire.types import Usage
 from routing.gateway.outcome import AttemptNote, Outcome, Pending, SkipNote
@@ -52,8 +53,8 @@ class Record:
         else:
             self.pending = Pending(entry=entry)
 
-    def outcome(self, result: str, status: int, now: float) -> Outcome:
-        """The request's end, told once."""
+    def outcome(self, result: str, status: int, now: float, heard: tuple[Heard, ...] = ()) -> Outcome:
+        """The request's end, told once; ``heard``: what replies said of quotas meanwhile."""
         attempt = self.attempt
         return Outcome(
             request_id=self.request_id,
@@ -84,5 +85,6 @@ class Record:
             client_address=self.client_address,
             user_agent=self.user_agent,
             dropped=",".join(self.dropped),
+            heard=heard,
             pending=self.pending,
         )

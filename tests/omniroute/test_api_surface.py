@@ -325,7 +325,7 @@ def test_secrets_are_in_no_answer_of_the_schema(people: dict[str, User]) -> None
         "secret" not in schemas["Connection"]["properties"]
         or schemas["Connection"]["properties"]["secret"]["writeOnly"]
     )
-    assert schemas["Connection"]["properties"]["proxy"]["writeOnly"]
+    assert schemas["Proxy"]["properties"]["url"]["writeOnly"]
 
 
 def test_the_schema_and_its_page_are_for_signed_in_people(people: dict[str, User]) -> None:

@@ -70,6 +70,22 @@ function localTimes() {
   }
 }
 
+// A moment to come, as the time until then: the server wrote it in words, here it goes on.
+function countdowns() {
+  const parts = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+  const list = new Intl.ListFormat(language(), { style: "narrow", type: "unit" });
+  for (const element of document.querySelectorAll("[data-until]")) {
+    let left = Math.max(0, Math.round((new Date(element.dataset.until) - Date.now()) / 1000));
+    const first = parts.findIndex(([, size]) => left >= size);
+    const shown = parts.slice(first < 0 ? 3 : first, (first < 0 ? 3 : first) + 2).map(([unit, size]) => {
+      const count = Math.floor(left / size);
+      left -= count * size;
+      return new Intl.NumberFormat(language(), { style: "unit", unit, unitDisplay: "narrow" }).format(count);
+    });
+    element.textContent = list.format(shown);
+  }
+}
+
 // The theme draws every canvas.chart at "load" from data-value; the labels become local times before that.
 function localChartLabels() {
   for (const canvas of document.querySelectorAll("canvas[data-hours]")) {
@@ -116,5 +132,9 @@ function live() {
 document.addEventListener("DOMContentLoaded", () => {
   localTimes();
   localChartLabels();
+  if (document.querySelector("[data-until]")) {
+    countdowns();
+    window.setInterval(countdowns, 1000);
+  }
   live();
 });

@@ -1,0 +1,5 @@
+"""What this package tells to those above it."""
+
+from django.dispatch import Signal
+
+quotas_changed = Signal()  # what is left of some account changed enough to matter to routing; within its transaction
