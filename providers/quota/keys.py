@@ -78,8 +78,9 @@ def openrouter_credits(document: Any, now: float) -> Reading:
     """Credits that were bought and used, USD."""
     data = child(document, "data")
     bought, used = number(data.get("total_credits")), number(data.get("total_usage"))
-    left = bought - used if bought is not None and used is not None else None
-    return Reading((Window(id="balance", limit=bought, used=used, remaining=left, unit="USD"),))
+    if bought is None or used is None:
+        return Reading()
+    return Reading((Window(id="balance", limit=bought, used=used, remaining=bought - used, unit="USD"),))
 
 
 def openrouter_key(document: Any, now: float) -> Reading:
