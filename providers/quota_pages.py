@@ -37,12 +37,14 @@ LOW, SCARCE = 25.0, 10.0  # percent that remain
 
 
 class Bar(NamedTuple):
-    """A window as it is drawn. ``left``: percent that remain, None when nobody says; ``over``: it was reset since."""
+    """A window as it is drawn. ``left``: percent that remain, None when nobody says; ``over``: it was reset since;
+    ``fresh``: read less than a minute ago."""
 
     row: QuotaWindow
     name: str
     left: float | None
     over: bool
+    fresh: bool
 
     @property
     def tone(self) -> str:
@@ -83,7 +85,8 @@ def _bars(rows: Iterable[QuotaWindow], now: datetime) -> list[Bar]:
     for row in rows:
         over = row.resets_at is not None and row.resets_at <= now
         left = 100.0 if over or row.unlimited else None if row.used_percent is None else 100 - row.used_percent
-        found.append(Bar(row, str(NAMES.get(row.window, row.window)), left, over))
+        fresh = (now - row.measured_at).total_seconds() < 60
+        found.append(Bar(row, str(NAMES.get(row.window, row.window)), left, over, fresh))
     return sorted(found, key=lambda bar: (bar.row.family != "", bar.row.family, ORDER.get(bar.row.window, 9)))
 
 

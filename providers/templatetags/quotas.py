@@ -15,7 +15,8 @@ register = template.Library()
 def percent(value: float) -> str:
     """A percentage, whole; below one, one digit more."""
     digits = 0 if value >= 1 or value == 0 else 1
-    return _("%(number)s%%") % {"number": formats.number_format(Decimal(str(value)), digits)}
+    rounded = round(Decimal(str(value)), digits)  # Django's own function cuts off
+    return _("%(number)s%%") % {"number": formats.number_format(rounded, digits)}
 
 
 @register.filter
@@ -28,7 +29,8 @@ def plain(value: float) -> str:
 def amount(value: Decimal, unit: str) -> str:
     """A count or an amount of money with its unit."""
     whole = value == value.to_integral_value()
-    number = formats.number_format(value, 0 if whole else 2, use_l10n=True, force_grouping=True)
+    digits = 0 if whole else 2
+    number = formats.number_format(round(value, digits), digits, use_l10n=True, force_grouping=True)
     match unit:
         case "requests":
             return _("%(number)s requests") % {"number": number}

@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 from accounts.models import Membership, Role, Team, User, digest
 from analytics.models import UsageRecord
 from providers import catalogue, connections
-from providers.models import Connection, Provider, ProviderModel
+from providers.models import Connection, Provider, ProviderModel, QuotaWindow
 from providers.probe import Probe
 from routing import health
 from routing.board import News
@@ -533,3 +533,24 @@ def test_lists_of_proxied_connections_ask_once_for_all(admin: Api, django_assert
         admin("post", "connections/", {"provider": "groq", "name": f"n{number}", "proxy": "eu"}, status=201)
     with django_assert_max_num_queries(20):
         admin("get", "connections/")
+
+
+# -- quotas --------------------------------------------------------------------------------------------------
+def test_quotas_are_listed_and_asked_for_again(admin: Api) -> None:
+    made = admin("post", "connections/", {"provider": "groq", "name": "main", "secret": SECRET}, status=201)
+    asked = admin("post", f"connections/{made['id']}/quota/", {})
+    assert asked == {"ok": False, "message": "This provider tells nothing of quotas when asked.", "windows": []}
+    QuotaWindow.objects.create(
+        connection_id=made["id"],
+        window="day",
+        family="m",
+        used_percent=25,
+        measured_at=timezone.now(),
+        source="headers",
+    )
+    found = admin("get", "quotas/?provider=groq")["results"]
+    assert [(row["window"], row["used_percent"], row["provider"], row["plan"]) for row in found] == [
+        ("day", 25.0, "groq", "")
+    ]
+    assert admin("get", f"quotas/?connection={made['id'] + 1}")["count"] == 0
+    admin("post", "quotas/", {}, status=405)

@@ -578,3 +578,15 @@ def test_proxies_in_the_admin(admin: Client) -> None:
     chosen = {"provider": "openai", "name": "main", "priority": 1, "enabled": "on", "secret": SECRET, "via": "eu"}
     assert admin.post(reverse("admin:providers_connection_add"), chosen).status_code == 302
     assert connections.proxy_of(Connection.objects.get()) == sent["url"]
+
+
+def test_quotas_without_any_account_and_for_those_who_may(admin: Client, member: Any) -> None:
+    assert "No connected account" in text(admin, "quotas:list")
+    other = Client()
+    other.force_login(member)
+    assert other.get(reverse("quotas:list")).status_code == 403
+    row = connections.add(Provider.objects.get(pk="deepseek"), "main", SECRET, proxy="http://u:hush@127.0.0.1:1")
+    assert "Nothing is known yet" in text(admin, "quotas:list")
+    assert other.post(reverse("quotas:refresh", args=[row.pk])).status_code == 403
+    shown = admin.post(reverse("quotas:refresh", args=[row.pk]), follow=True).content.decode()
+    assert "No connection" in shown and "hush" not in shown and SECRET not in shown
