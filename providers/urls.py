@@ -2,23 +2,24 @@
 
 from django.urls import path, re_path
 
-from providers import pages, proxy_pages, quota_pages
+from providers import proxy_pages, quota_pages
+from providers.pages import connections, providers
 
 ID = r"(?P<provider_id>[a-z0-9][a-z0-9._-]*)"  # as providers.models.slug
 
 app_name = "providers"
 urlpatterns = [
-    path("", pages.providers, name="list"),
-    path("custom/new/", pages.provider_create, name="create"),
-    path("connections/<int:pk>/", pages.connection_edit, name="connection_edit"),
-    path("connections/<int:pk>/switch/", pages.connection_switch, name="connection_switch"),
-    path("connections/<int:pk>/test/", pages.connection_test, name="connection_test"),
-    path("connections/<int:pk>/delete/", pages.connection_delete, name="connection_delete"),
-    re_path(rf"^{ID}/$", pages.provider, name="detail"),
-    re_path(rf"^{ID}/switch/$", pages.provider_switch, name="switch"),
-    re_path(rf"^{ID}/change/$", pages.provider_edit, name="edit"),
-    re_path(rf"^{ID}/delete/$", pages.provider_delete, name="delete"),
-    re_path(rf"^{ID}/connections/new/$", pages.connection_create, name="connection_create"),
+    path("", providers.providers, name="list"),
+    path("custom/new/", providers.provider_create, name="create"),
+    path("connections/<int:pk>/", connections.connection_edit, name="connection_edit"),
+    path("connections/<int:pk>/switch/", connections.connection_switch, name="connection_switch"),
+    path("connections/<int:pk>/test/", connections.connection_test, name="connection_test"),
+    path("connections/<int:pk>/delete/", connections.connection_delete, name="connection_delete"),
+    re_path(rf"^{ID}/$", providers.provider, name="detail"),
+    re_path(rf"^{ID}/switch/$", providers.provider_switch, name="switch"),
+    re_path(rf"^{ID}/change/$", providers.provider_edit, name="edit"),
+    re_path(rf"^{ID}/delete/$", providers.provider_delete, name="delete"),
+    re_path(rf"^{ID}/connections/new/$", connections.connection_create, name="connection_create"),
 ]
 
 # Below /dashboard/proxies/

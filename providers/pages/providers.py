@@ -1,4 +1,4 @@
-"""Providers and their connections. Who may see and change them is said by Django's permissions of the models."""
+"""Pages of providers. Who may see and change them is said by Django's permissions of the models."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from providers import catalogue, connections, prices, proxies, registry
-from providers.entry import Entry, Model, Price
-from providers.forms import ConnectionForm, CustomProviderForm, OverrideForm
-from providers.models import Connection, Provider, Tier
+from providers import proxies, registry
+from providers.entry import Entry
+from providers.forms import CustomProviderForm, OverrideForm
+from providers.models import Provider, Tier
+from providers.pages.connections import connection_rows
+from providers.pages.models import model_rows
+from providers.pages.names import name_of, row_page
 from providers.quota_pages import accounts
 
 
@@ -51,18 +54,6 @@ def providers(request: HttpRequest) -> HttpResponse:
     return render(request, "providers/list.html", context)
 
 
-class ModelRow(NamedTuple):
-    model: Model
-    price: Price | None
-    row_id: int | None  # of the operator's own row
-
-
-class ConnectionRow(NamedTuple):
-    connection: Connection
-    fault: str | None  # why it cannot be used, in words
-    way: proxies.Way
-
-
 @login_required
 @permission_required("providers.view_provider", raise_exception=True)
 def provider(request: HttpRequest, provider_id: str) -> HttpResponse:
@@ -72,7 +63,6 @@ def provider(request: HttpRequest, provider_id: str) -> HttpResponse:
         entry = registry.effective_of(row)
     except registry.BadProvider as wrong:
         return render(request, "providers/broken.html", {"row": row, "fault": str(wrong), "title": str(row)})
-    own = dict(row.models.values_list("model_id", "pk"))
     everywhere, now = proxies.everywhere(), timezone.now()
     context = {
         "row": row,
@@ -82,12 +72,8 @@ def provider(request: HttpRequest, provider_id: str) -> HttpResponse:
         "way": proxies.way_of_provider(row, everywhere),
         "now": now,
         "quotas": accounts(row.connections.all(), now),
-        "connections": [
-            ConnectionRow(c, connections.usable_reason(c, entry, way), way)
-            for c in row.connections.select_related("proxy", "provider__proxy")
-            for way in [proxies.way_of(c, everywhere)]
-        ],
-        "models": [ModelRow(m, prices.price_of(entry, m.id), own.get(m.id)) for m in entry.models.values()],
+        "connections": connection_rows(row, entry, everywhere),
+        "models": model_rows(row, entry),
     }
     return render(request, "providers/detail.html", context)
 
@@ -100,7 +86,7 @@ def provider_switch(request: HttpRequest, provider_id: str) -> HttpResponse:
     row.enabled = not row.enabled
     row.save(update_fields=["enabled"])
     said = _("%(name)s is on.") if row.enabled else _("%(name)s is off: no request goes there.")
-    messages.success(request, said % {"name": _name(row)})
+    messages.success(request, said % {"name": name_of(row)})
     return redirect("providers:list" if request.POST.get("from") == "list" else row_page(row))
 
 
@@ -130,7 +116,7 @@ def provider_edit(request: HttpRequest, provider_id: str) -> HttpResponse:
         return redirect(row_page(row))
     context = {
         "form": form,
-        "title": _("Change %(name)s") % {"name": _name(row)},
+        "title": _("Change %(name)s") % {"name": name_of(row)},
         "back": row_page(row),
         "override": not row.custom,
     }
@@ -154,86 +140,3 @@ def provider_delete(request: HttpRequest, provider_id: str) -> HttpResponse:
         "back": row_page(row),
     }
     return render(request, "parts/confirm.html", context)
-
-
-# -- connections ------------------------------------------------------------------------------------------------------
-@login_required
-@permission_required("providers.add_connection", raise_exception=True)
-def connection_create(request: HttpRequest, provider_id: str) -> HttpResponse:
-    row = get_object_or_404(Provider, pk=provider_id)
-    return _connection_form(request, row, Connection(provider=row), _("Add a connection to %(name)s"))
-
-
-@login_required
-@permission_required("providers.change_connection", raise_exception=True)
-def connection_edit(request: HttpRequest, pk: int) -> HttpResponse:
-    connection = get_object_or_404(Connection.objects.select_related("provider"), pk=pk)
-    return _connection_form(request, connection.provider, connection, _("Change a connection of %(name)s"))
-
-
-def _connection_form(request: HttpRequest, row: Provider, connection: Connection, title: str) -> HttpResponse:
-    try:
-        entry = registry.effective_of(row)
-    except registry.BadProvider:
-        return redirect(row_page(row))  # it says there what is wrong
-    form = ConnectionForm(request.POST or None, instance=connection, entry=entry)
-    if form.is_valid() and form.store():
-        messages.success(request, _("The connection is saved."))
-        return redirect(row_page(row))
-    context = {"form": form, "entry": entry, "title": title % {"name": entry.name}, "back": row_page(row)}
-    return render(request, "providers/connection_form.html", context)
-
-
-@login_required
-@permission_required("providers.change_connection", raise_exception=True)
-@require_POST
-def connection_switch(request: HttpRequest, pk: int) -> HttpResponse:
-    connection = get_object_or_404(Connection.objects.select_related("provider"), pk=pk)
-    connection.enabled = not connection.enabled
-    connection.save(update_fields=["enabled"])
-    return redirect(row_page(connection.provider))
-
-
-@login_required
-@permission_required("providers.change_connection", raise_exception=True)
-@require_POST
-def connection_test(request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask the provider once; what it said is stored with the connection and shown."""
-    connection = get_object_or_404(Connection.objects.select_related("provider"), pk=pk)
-    probe = connections.test(connection)
-    words = {"name": connection.name, "message": probe.message, "ms": probe.latency_ms}
-    if probe.ok:
-        messages.success(request, _("%(name)s answered in %(ms)s ms. %(message)s") % words)
-    else:
-        messages.error(request, _("%(name)s did not pass: %(message)s") % words)
-    return redirect(row_page(connection.provider))
-
-
-@login_required
-@permission_required("providers.delete_connection", raise_exception=True)
-def connection_delete(request: HttpRequest, pk: int) -> HttpResponse:
-    connection = get_object_or_404(Connection.objects.select_related("provider"), pk=pk)
-    back = row_page(connection.provider)
-    if request.method == "POST":
-        connection.delete()
-        messages.success(request, _("The connection %(name)s is deleted.") % {"name": connection.name})
-        return redirect(back)
-    context = {
-        "title": str(connection),
-        "question": _("Delete the connection %(name)s?") % {"name": connection.name},
-        "warning": _("Its key is forgotten. Requests go to the provider's other connections."),
-        "action": _("Delete"),
-        "back": back,
-    }
-    return render(request, "parts/confirm.html", context)
-
-
-def _name(row: Provider) -> str:
-    """The name people know a provider by."""
-    known = catalogue.entries().get(row.pk)
-    return row.name or (known.name if known and not row.custom else row.pk)
-
-
-def row_page(row: Provider) -> str:
-    """The address of a provider's page."""
-    return reverse("providers:detail", args=[row.pk])

@@ -1,0 +1,81 @@
+"""A provider's models in the management API: as they are in force, and the operator's own rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from providers.api.shared import OfProvider
+from providers.entry import CAPABILITIES, Entry, Model, Price
+from providers.models import ProviderModel
+from providers.prices import price_of
+
+PER_MILLION = "USD per million tokens; null: not known."
+
+
+class EffectiveModelSerializer(serializers.Serializer[Any]):
+    """A model as it is in force."""
+
+    id = serializers.CharField()
+    name = serializers.CharField()
+    enabled = serializers.BooleanField()
+    context = serializers.IntegerField(allow_null=True, help_text="Tokens.")  # type: ignore[assignment]
+    max_output = serializers.IntegerField(allow_null=True, help_text="Tokens.")
+    capabilities = serializers.ListField(child=serializers.CharField())
+    input_price = serializers.DecimalField(None, None, allow_null=True, help_text=PER_MILLION)
+    output_price = serializers.DecimalField(None, None, allow_null=True, help_text=PER_MILLION)
+    cache_read_price = serializers.DecimalField(None, None, allow_null=True, help_text=PER_MILLION)
+    cache_write_price = serializers.DecimalField(None, None, allow_null=True, help_text=PER_MILLION)
+    price_source = serializers.CharField(help_text="Where the prices come from; empty: there are none.")
+    shutdown = serializers.DateField(allow_null=True, help_text="The announced last day.")
+
+
+def described(entry: Entry, model: Model) -> dict[str, Any]:
+    """What EffectiveModelSerializer shows."""
+    price = price_of(entry, model.id) or Price(source="")
+    return {
+        "id": model.id,
+        "name": model.name or model.id,
+        "enabled": model.enabled,
+        "context": model.context,
+        "max_output": model.max_output,
+        "capabilities": sorted(model.capabilities),
+        "input_price": price.input,
+        "output_price": price.output,
+        "cache_read_price": price.cache_read,
+        "cache_write_price": price.cache_write,
+        "price_source": price.source,
+        "shutdown": model.shutdown,
+    }
+
+
+class ProviderModelSerializer(serializers.ModelSerializer[ProviderModel]):
+    """A model of one's own, or what differs of a catalogue model. ``provider`` and ``model_id`` are fixed."""
+
+    capabilities = serializers.ListField(
+        child=serializers.ChoiceField(choices=sorted(CAPABILITIES)), required=False, allow_null=True
+    )
+
+    class Meta:
+        model = ProviderModel
+        fields = [
+            "id", "provider", "model_id", "enabled", "input_price", "output_price", "cache_read_price",
+            "cache_write_price", "context", "max_output", "capabilities",
+        ]  # fmt: skip
+
+    def get_fields(self) -> dict[str, Any]:
+        fields = super().get_fields()
+        if self.instance is not None:
+            fields["provider"].read_only = fields["model_id"].read_only = True
+        return fields
+
+    def get_validators(self) -> list[Any]:
+        return [] if self.instance is not None else super().get_validators()
+
+
+class ProviderModelViewSet(OfProvider):
+    """Models the operator added, and overrides of the catalogue's models."""
+
+    queryset = ProviderModel.objects.order_by("provider_id", "model_id")
+    serializer_class = ProviderModelSerializer

@@ -1,0 +1,109 @@
+"""Providers in the management API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers, viewsets
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from providers import proxies, registry
+from providers.api.models import EffectiveModelSerializer, described
+from providers.api.shared import METHODS, Conflict, ProxyReference
+from providers.entry import FORMATS, TIERS, Entry
+from providers.models import Provider
+
+OVERRIDES = (
+    "name", "alias", "format", "base_url", "allow_private_network", "tier", "operations", "any_model",
+)  # fmt: skip
+
+
+class ProviderSerializer(serializers.ModelSerializer[Provider]):
+    """Shown as in force: the catalogue's values where nothing is ``overridden``. Writing a field overrides it; an
+    empty text, no operations, and null for a switch go back to the catalogue's."""
+
+    format = serializers.ChoiceField(choices=FORMATS, required=False, allow_blank=True)
+    tier = serializers.ChoiceField(choices=TIERS, required=False, allow_blank=True)
+    operations = serializers.DictField(child=serializers.CharField(max_length=200), required=False)
+    proxy = ProxyReference()
+    overridden = serializers.SerializerMethodField(help_text="Fields the operator has set.")
+    problem = serializers.SerializerMethodField(help_text="Why the provider cannot be used; null when it can.")
+
+    class Meta:
+        model = Provider
+        fields = ["id", "custom", "enabled", *OVERRIDES, "transport", "proxy", "overridden", "problem"]
+        read_only_fields = ["custom"]
+        extra_kwargs: dict[str, Any] = {
+            "alias": {"validators": []}
+        }  # the registry knows every prefix, not this table alone
+
+    def get_fields(self) -> dict[str, Any]:
+        fields = super().get_fields()
+        fields["id"].validators = [each for each in fields["id"].validators if not hasattr(each, "queryset")]
+        if self.instance is not None:
+            fields["id"].read_only = True
+        return fields
+
+    def get_overridden(self, row: Provider) -> list[str]:
+        return [name for name in OVERRIDES if getattr(row, name) not in ("", None, {})]
+
+    def get_problem(self, row: Provider) -> str | None:
+        found = in_force(row)
+        return found if isinstance(found, str) else None
+
+    def to_representation(self, row: Provider) -> dict[str, Any]:
+        shown = super().to_representation(row)
+        entry = in_force(row)
+        if isinstance(entry, Entry):
+            shown |= {name: getattr(entry, name) for name in OVERRIDES} | {"operations": dict(entry.operations)}
+        return shown
+
+
+def in_force(row: Provider) -> Entry | str:
+    """The provider's entry, or the sentence that says why there is none."""
+    try:
+        return registry.effective_of(row)
+    except registry.BadProvider as wrong:
+        return str(wrong)
+
+
+class ProviderViewSet(viewsets.ModelViewSet[Provider]):
+    """Providers: the catalogue's, which can be switched off and overridden, and custom ones."""
+
+    queryset = Provider.objects.select_related("proxy").prefetch_related("models")
+    serializer_class = ProviderSerializer
+    http_method_names = METHODS
+    lookup_value_regex = "[a-z0-9][a-z0-9._-]*"
+
+    def perform_create(self, serializer: Any) -> None:
+        serializer.instance = Provider(custom=True, format="openai_chat")
+        self.perform_update(serializer)
+
+    @transaction.atomic
+    def perform_update(self, serializer: Any) -> None:
+        row, data = serializer.instance, dict(serializer.validated_data)
+        if "proxy" in data:
+            proxies.choose(row, data.pop("proxy"))
+        for name, value in data.items():
+            setattr(row, name, value)
+        registry.save_provider(row)
+
+    def perform_destroy(self, instance: Provider) -> None:
+        if not instance.custom:
+            raise Conflict("A provider of the catalogue cannot be deleted; set enabled to false.")
+        instance.delete()
+
+    @extend_schema(responses=EffectiveModelSerializer(many=True))
+    @action(detail=True)
+    def models(self, request: Request, pk: str | None = None) -> Response:
+        """The provider's models as they are in force, catalogue and own ones."""
+        entry = in_force(self.get_object())
+        if isinstance(entry, str):
+            raise Conflict(entry)
+        models: Any = [described(entry, entry.models[name]) for name in sorted(entry.models)]
+        shown = EffectiveModelSerializer(self.paginate_queryset(models) or (), many=True)
+        return self.get_paginated_response(shown.data)
