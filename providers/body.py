@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from providers.entry import RequestRules
+from providers.quirks import RequestRules
 from providers.wire.openai_chat.passing import NUMBER, WHOLE, ChatRequest, kind_of
 
 USAGE_OPTION = msgspec.Raw(b'{"include_usage":true}')

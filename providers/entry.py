@@ -6,11 +6,14 @@ Everything past this module works with :class:`Entry`; nobody asks a provider fo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from urllib.parse import quote, urlsplit
 
+from providers.parameters import Parameter, filled
+from providers.quirks import NO_RULES, RequestRules, Variant
+from providers.vocabulary import USUAL_PATHS
 from providers.wire.errors import Kind
 
 TIERS = ("subscription", "api_key", "cheap", "free")
@@ -21,34 +24,16 @@ AUTH_HEADERS: Mapping[str, tuple[str, str]] = {
     "bearer": ("authorization", "Bearer {}"),
     "x_api_key": ("x-api-key", "{}"),
     "x_goog_api_key": ("x-goog-api-key", "{}"),
+    "api_key": ("api-key", "{}"),
+    "token": ("authorization", "Token {}"),
+    "authorization": ("authorization", "{}"),
+    "xi_api_key": ("xi-api-key", "{}"),
 }
-AUTH_SCHEMES = ("none", *AUTH_HEADERS, *(f"optional_{name}" for name in AUTH_HEADERS))
+# Schemes of ``providers.auth``: the secret is more than a header's text.
+SIGNED = ("sigv4", "vertex", "copilot", "oauth")
+AUTH_SCHEMES = ("none", *AUTH_HEADERS, *(f"optional_{name}" for name in AUTH_HEADERS), *SIGNED)
 # What an upstream of a format takes when nothing else is known.
 USUAL_AUTH: Mapping[str, str] = {"anthropic": "x_api_key", "gemini": "x_goog_api_key"}
-# Where each operation of a format lies under base_url, unless an entry's ``operations`` says otherwise.
-USUAL_PATHS: Mapping[str, Mapping[str, str]] = {
-    "openai_chat": {
-        "chat": "/chat/completions",
-        "completions": "/completions",
-        "models": "/models",
-        "embeddings": "/embeddings",
-        "images": "/images/generations",
-        "transcription": "/audio/transcriptions",
-        "speech": "/audio/speech",
-        "moderation": "/moderations",
-        "rerank": "/rerank",
-    },
-    "openai_responses": {"chat": "/responses", "models": "/models"},
-    "anthropic": {"chat": "/messages", "count": "/messages/count_tokens", "models": "/models"},
-    # Gemini names the model in the path; a stream is another path.
-    "gemini": {
-        "chat": "/models/{model}:generateContent",
-        "chat_stream": "/models/{model}:streamGenerateContent?alt=sse",
-        "count": "/models/{model}:countTokens",
-        "embeddings": "/models/{model}:batchEmbedContents",
-        "models": "/models",
-    },
-}
 # What ``operations`` may name. ``check``: a path whose GET tells whether a credential is good.
 OPERATIONS = frozenset(
     (
@@ -69,84 +54,56 @@ OPERATIONS = frozenset(
 CAPABILITIES = frozenset(
     ("vision", "audio_in", "pdf", "tools", "parallel_tools", "json_schema", "reasoning", "cache", "web_search")
 )
-# Top-level request fields that ``RequestRules`` may speak of, per format.
-PARAMETERS: Mapping[str, frozenset[str]] = {
-    "openai_chat": frozenset(
-        (
-            "audio",
-            "best_of",
-            "echo",
-            "frequency_penalty",
-            "function_call",
-            "functions",
-            "logit_bias",
-            "logprobs",
-            "max_completion_tokens",
-            "max_tokens",
-            "metadata",
-            "modalities",
-            "n",
-            "parallel_tool_calls",
-            "prediction",
-            "presence_penalty",
-            "prompt_cache_key",
-            "reasoning_effort",
-            "response_format",
-            "safety_identifier",
-            "seed",
-            "service_tier",
-            "stop",
-            "store",
-            "stream_options",
-            "suffix",
-            "temperature",
-            "tool_choice",
-            "tools",
-            "top_logprobs",
-            "top_p",
-            "user",
-            "verbosity",
-            "web_search_options",
-        )
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """USD per million tokens, by class; None = not known. ``source`` names where the figures come from."""
+    """USD per million tokens, by class; None = not known. ``per``: USD per unit of ``vocabulary.UNITS``. ``source``
+    names where the figures come from."""
 
     input: Decimal | None = None
     output: Decimal | None = None
     cache_read: Decimal | None = None
     cache_write: Decimal | None = None
+    cache_write_1h: Decimal | None = None
     input_over_200k: Decimal | None = None
     output_over_200k: Decimal | None = None
+    per: Mapping[str, Decimal] = field(default_factory=dict)
     source: str = "catalog"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A model of a provider. ``context`` and ``max_output`` are tokens; ``shutdown`` is the announced last day."""
+    """A model of a provider. ``context`` and ``max_output`` are tokens; ``dimensions`` an embedding's; ``shutdown`` is
+    the announced last day; ``own``: the operator has a row for it, which decides whether it is offered."""
 
     id: str
     name: str = ""
+    operation: str = "chat"
     context: int | None = None
     max_output: int | None = None
+    dimensions: int | None = None
     capabilities: frozenset[str] = frozenset()
     price: Price | None = None
     shutdown: date | None = None
+    uncertain: bool = False
     enabled: bool = True
+    own: bool = False
+
+    def offered(self, today: date) -> bool:
+        """Whether it may be asked for: switched on, and its last day is not over or the operator keeps it."""
+        return self.enabled and (self.own or self.shutdown is None or self.shutdown >= today)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RequestRules:
-    """What an upstream does not take as it is: applied by ``providers.body`` to top-level request fields."""
+class Quota:
+    """One limit of an account as the vendor tells it, in words: "5h", "1 month"; ``limit`` and ``resets`` may be ""."""
 
-    drop: frozenset[str] = frozenset()
-    rename: Mapping[str, str] = field(default_factory=dict)
-    default: Mapping[str, object] = field(default_factory=dict)
-    clamp: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    window: str
+    kind: str = ""
+    limit: str = ""
+    resets: str = ""
+    uncertain: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,21 +116,34 @@ class Entry:
     also: tuple[str, ...] = ()  # further prefixes
     format: str
     base_url: str
+    elsewhere: tuple[str, ...] = ()  # other base URLs of the same vendor: another region, another plan
+    envelope: str = ""
     auth: str = "bearer"
+    login: str = ""  # the vendor's login that makes its connections; "" = keys only
     tier: str = "api_key"
     headers: Mapping[str, str] = field(default_factory=dict)
     operations: Mapping[str, str] = field(default_factory=dict)
+    only: frozenset[str] = frozenset()  # the operations there are; empty = all of the format
+    parameters: tuple[Parameter, ...] = ()
     models: Mapping[str, Model] = field(default_factory=dict)
     any_model: bool = False  # names that are not in ``models`` are forwarded as they are
     allow_private_network: bool = False
     transport: str = "fast"
     stream_usage: bool = True  # takes stream_options.include_usage
+    always_streams: bool = False  # answers in streams only
     # Fields of wire.traits.Traits that differ from the default: of all models, and by pattern over model ids.
     traits: Mapping[str, object] = field(default_factory=dict)
     model_traits: tuple[tuple[str, Mapping[str, object]], ...] = ()
+    variants: tuple[Variant, ...] = ()
+    lists_models: bool = True  # has a list of models that can be asked for
     models_public: bool = False  # lists its models to anybody, so a listing says nothing about a credential
-    request: RequestRules = RequestRules()
+    request: RequestRules = NO_RULES
     failures: Mapping[str, Kind] = field(default_factory=dict)  # status or code, as text → kind
+    quota: tuple[Quota, ...] = ()
+    plans: Mapping[str, Decimal] = field(default_factory=dict)  # USD a month, by the plan's name
+    uncertain: tuple[str, ...] = ()  # keys of this entry whose values should be checked before relying on them
+    ended: date | None = None  # the vendor's last day: shown as such, never connected, never offered
+    terms_risk: str = ""  # what the vendor's terms say against use from here; read and accepted before connecting
     key_prefix: str = ""
     website: str = ""
     key_url: str = ""
@@ -200,14 +170,29 @@ class Entry:
     def needs_secret(self) -> bool:
         return self.takes_secret and not self.auth.startswith("optional_")
 
+    @property
+    def signed(self) -> bool:
+        """Whether ``providers.auth`` signs its requests; else the secret is a fixed header."""
+        return self.auth in SIGNED
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The operations its listed models are for, chat first."""
+        found = {model.operation for model in self.models.values()}
+        return tuple(sorted(found, key=lambda name: (name != "chat", name)))
+
     def credential(self, secret: str) -> tuple[str, str]:
-        """The header that carries a secret. KeyError when the provider takes none."""
+        """The header that carries a secret. KeyError when the provider takes none, or one that signs."""
         header, form = AUTH_HEADERS[self.auth.removeprefix("optional_")]
         return header, form.format(secret)
 
     def path(self, operation: str) -> str:
-        """The path of an operation under ``base_url``. KeyError when the format has no such operation."""
-        return self.operations.get(operation) or USUAL_PATHS[self.format][operation]
+        """The path of an operation under ``base_url``. KeyError when there is no such operation."""
+        if path := self.operations.get(operation):
+            return path
+        if self.only and operation not in self.only:
+            raise KeyError(operation)
+        return USUAL_PATHS[self.format][operation]
 
     def target(self, operation: str, model: str, *, stream: bool = False) -> str:
         """Path and query of a request under ``base_url``; some formats name the model there, or the stream."""
@@ -219,3 +204,40 @@ class Entry:
 
     def _usual(self, operation: str) -> str | None:
         return USUAL_PATHS[self.format].get(operation)
+
+    def of(self, model: str) -> Entry:
+        """The entry as one of its models is spoken to: itself, or with the variants that match, later ones last."""
+        entry = self
+        for variant in self.variants:
+            if variant.matches(model):
+                entry = entry._spoken(variant)
+        return entry
+
+    def _spoken(self, variant: Variant) -> Entry:
+        if not variant.format:
+            return replace(self, request=self.request + variant.request)
+        return replace(
+            self,
+            format=variant.format,
+            envelope=variant.envelope,
+            operations=variant.operations,
+            request=variant.request,
+        )
+
+    def at(self, parameters: Mapping[str, str]) -> Entry:
+        """The entry with a connection's values in its base URL, paths and headers; defaults where it gives none.
+
+        Raises ValueError with a sentence that names the parameter that is missing or does not fit.
+        """
+        if not self.parameters:
+            return self
+        values = {"model": "{model}"}  # filled per request
+        for parameter in self.parameters:
+            values |= parameter.values(parameters.get(parameter.name, ""))
+        headers = {name: filled(text, values) for name, text in self.headers.items()}
+        return replace(
+            self,
+            base_url=filled(self.base_url, values),
+            headers={name: text for name, text in headers.items() if text},
+            operations={name: filled(path, values) for name, path in self.operations.items()},
+        )

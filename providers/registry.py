@@ -151,7 +151,7 @@ def _model(base: Model, row: ProviderModel) -> Model:
     prices = {ours: getattr(row, theirs) for ours, theirs in PRICES.items() if getattr(row, theirs) is not None}
     if prices:
         # An own price holds for prompts of any length.
-        long = {f"{name}_over_200k": None for name in ("input", "output") if name in prices}
+        long: dict[str, Any] = {f"{name}_over_200k": None for name in ("input", "output") if name in prices}
         said["price"] = dataclasses.replace(base.price or Price(), **prices, **long, source="override")
     return dataclasses.replace(base, **said, enabled=row.enabled)
 

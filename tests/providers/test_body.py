@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.body import dump
-from providers.entry import RequestRules
+from providers.quirks import RequestRules
 from providers.wire.openai_chat.passing import parse
 
 PLAIN = RequestRules()

@@ -1,0 +1,43 @@
+"""How a provider's requests differ from its format, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRules:
+    """What an upstream does not take as it is: applied by ``providers.body`` to top-level request fields."""
+
+    drop: frozenset[str] = frozenset()
+    rename: Mapping[str, str] = field(default_factory=dict)
+    default: Mapping[str, object] = field(default_factory=dict)
+    clamp: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def __add__(self, more: RequestRules) -> RequestRules:
+        return RequestRules(
+            drop=self.drop | more.drop,
+            rename={**self.rename, **more.rename},
+            default={**self.default, **more.default},
+            clamp={**self.clamp, **more.clamp},
+        )
+
+
+NO_RULES = RequestRules()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """How models whose id matches are spoken to otherwise. ``format`` "": as the rest, and ``request`` comes on top of
+    the provider's rules; with a format of its own, ``operations``, ``request`` and ``envelope`` are all there is."""
+
+    match: tuple[str, ...]
+    format: str = ""
+    envelope: str = ""
+    operations: Mapping[str, str] = field(default_factory=dict)
+    request: RequestRules = NO_RULES
+
+    def matches(self, model: str) -> bool:
+        return any(fnmatchcase(model, pattern) for pattern in self.match)
