@@ -6,11 +6,13 @@ import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import NoReturn
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from providers import proxies, registry
@@ -69,6 +71,8 @@ def usable_reason(connection: Connection, entry: Entry, way: Way | None = None) 
 
 def unusable_credential(connection: Connection, entry: Entry) -> str | None:
     """None when the credential can be used with its provider; else why not, as a sentence for people."""
+    if entry.ended:
+        return _ended(entry)
     try:
         secret = secret_of(connection)
     except SecretUnreadable:
@@ -78,6 +82,13 @@ def unusable_credential(connection: Connection, entry: Entry) -> str | None:
     if connection.origin != entry.origin:
         return _("The provider's address changed since the API key was entered; enter it again.")
     return None
+
+
+def _ended(entry: Entry) -> str:
+    return _("%(name)s ended on %(day)s.") % {
+        "name": entry.name,
+        "day": date_format(entry.ended or date.max, "DATE_FORMAT"),
+    }
 
 
 # -- writing ------------------------------------------------------------------------------------------------------
@@ -94,6 +105,12 @@ def set_secret(connection: Connection, text: str | None) -> None:
     connection.origin = registry.effective_of(connection.provider).origin if secret else ""
     if not connection._state.adding:
         connection.save(update_fields=["secret", "origin"])
+
+
+def check_open(entry: Entry) -> None:
+    """Whether the provider can be connected at all. Raises BadConnection when the vendor has ended it."""
+    if entry.ended:
+        _refuse("provider", _ended(entry))
 
 
 def set_proxy(connection: Connection, wanted: str | None) -> bool:
@@ -114,6 +131,7 @@ def add(
     enabled: bool = True,
 ) -> Connection:
     """A new, saved connection. Raises BadConnection (name taken or empty, key or proxy malformed) and BadProvider."""
+    check_open(registry.effective_of(provider))
     connection = Connection(provider=provider, name=name.strip(), priority=priority, enabled=enabled)
     set_secret(connection, secret)
     try:

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from providers.parameters import Parameter, filled
 from providers.quirks import NO_RULES, RequestRules, Variant
-from providers.vocabulary import USUAL_PATHS
+from providers.vocabulary import USUAL_PATHS, nothing
 from providers.wire.errors import Kind
 
 TIERS = ("subscription", "api_key", "cheap", "free")
@@ -68,7 +68,7 @@ class Price:
     cache_write_1h: Decimal | None = None
     input_over_200k: Decimal | None = None
     output_over_200k: Decimal | None = None
-    per: Mapping[str, Decimal] = field(default_factory=dict)
+    per: Mapping[str, Decimal] = field(default_factory=nothing)
     source: str = "catalog"
 
 
@@ -121,26 +121,27 @@ class Entry:
     auth: str = "bearer"
     login: str = ""  # the vendor's login that makes its connections; "" = keys only
     tier: str = "api_key"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    operations: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=nothing)
+    operations: Mapping[str, str] = field(default_factory=nothing)
     only: frozenset[str] = frozenset()  # the operations there are; empty = all of the format
+    unspoken: frozenset[str] = frozenset()  # of these, those in a shape of the vendor's own that we do not speak
     parameters: tuple[Parameter, ...] = ()
-    models: Mapping[str, Model] = field(default_factory=dict)
+    models: Mapping[str, Model] = field(default_factory=nothing)
     any_model: bool = False  # names that are not in ``models`` are forwarded as they are
     allow_private_network: bool = False
     transport: str = "fast"
     stream_usage: bool = True  # takes stream_options.include_usage
     always_streams: bool = False  # answers in streams only
     # Fields of wire.traits.Traits that differ from the default: of all models, and by pattern over model ids.
-    traits: Mapping[str, object] = field(default_factory=dict)
+    traits: Mapping[str, object] = field(default_factory=nothing)
     model_traits: tuple[tuple[str, Mapping[str, object]], ...] = ()
     variants: tuple[Variant, ...] = ()
     lists_models: bool = True  # has a list of models that can be asked for
     models_public: bool = False  # lists its models to anybody, so a listing says nothing about a credential
     request: RequestRules = NO_RULES
-    failures: Mapping[str, Kind] = field(default_factory=dict)  # status or code, as text → kind
+    failures: Mapping[str, Kind] = field(default_factory=nothing)  # status or code, as text → kind
     quota: tuple[Quota, ...] = ()
-    plans: Mapping[str, Decimal] = field(default_factory=dict)  # USD a month, by the plan's name
+    plans: Mapping[str, Decimal] = field(default_factory=nothing)  # USD a month, by the plan's name
     uncertain: tuple[str, ...] = ()  # keys of this entry whose values should be checked before relying on them
     ended: date | None = None  # the vendor's last day: shown as such, never connected, never offered
     terms_risk: str = ""  # what the vendor's terms say against use from here; read and accepted before connecting
@@ -177,9 +178,21 @@ class Entry:
 
     @property
     def services(self) -> tuple[str, ...]:
-        """The operations its listed models are for, chat first."""
+        """The operations its listed models are for, chat first; those that can be asked for."""
         found = {model.operation for model in self.models.values()}
-        return tuple(sorted(found, key=lambda name: (name != "chat", name)))
+        return tuple(sorted(filter(self.has, found), key=lambda name: (name != "chat", name)))
+
+    def on(self, day: date) -> Entry:
+        """The entry as it is offered on a day: models that are over, or for what we do not speak, are off."""
+        off = [m for m in self.models.values() if m.enabled and not (m.offered(day) and self.has(m.operation))]
+        return replace(self, models={**self.models, **{m.id: replace(m, enabled=False) for m in off}}) if off else self
+
+    def has(self, operation: str) -> bool:
+        """Whether the operation can be asked for."""
+        try:
+            return bool(self.path(operation))
+        except KeyError:
+            return False
 
     def credential(self, secret: str) -> tuple[str, str]:
         """The header that carries a secret. KeyError when the provider takes none, or one that signs."""
@@ -188,6 +201,8 @@ class Entry:
 
     def path(self, operation: str) -> str:
         """The path of an operation under ``base_url``. KeyError when there is no such operation."""
+        if operation in self.unspoken:
+            raise KeyError(operation)
         if path := self.operations.get(operation):
             return path
         if self.only and operation not in self.only:
@@ -224,20 +239,29 @@ class Entry:
             request=variant.request,
         )
 
+    def values(self, parameters: Mapping[str, str]) -> dict[str, str]:
+        """What the placeholders stand for with a connection's values. Raises ValueError, as ``at``."""
+        values: dict[str, str] = {}
+        for parameter in self.parameters:
+            values |= parameter.values(parameters.get(parameter.name, ""))
+        return values
+
     def at(self, parameters: Mapping[str, str]) -> Entry:
-        """The entry with a connection's values in its base URL, paths and headers; defaults where it gives none.
+        """The entry with a connection's values in its base URL and headers; defaults where it gives none.
 
         Raises ValueError with a sentence that names the parameter that is missing or does not fit.
         """
         if not self.parameters:
             return self
-        values = {"model": "{model}"}  # filled per request
-        for parameter in self.parameters:
-            values |= parameter.values(parameters.get(parameter.name, ""))
+        values = self.values(parameters)
         headers = {name: filled(text, values) for name, text in self.headers.items()}
         return replace(
             self,
             base_url=filled(self.base_url, values),
             headers={name: text for name, text in headers.items() if text},
-            operations={name: filled(path, values) for name, path in self.operations.items()},
         )
+
+    @property
+    def sample(self) -> Entry:
+        """As :meth:`at`, with the examples of parameters that have no default."""
+        return self.at({parameter.name: parameter.default or parameter.example for parameter in self.parameters})

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from providers.vocabulary import nothing
+
 PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 WORD = "[A-Za-z0-9][A-Za-z0-9._-]*"
 HOST = "_host"  # {location_host}: the host that stands for the value of the parameter ``location``
@@ -13,7 +15,7 @@ HOST = "_host"  # {location_host}: the host that stands for the value of the par
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """A value that each connection gives, put for ``{name}`` in the base URL, the paths and the headers.
+    """A value that each connection gives, put for ``{name}`` in the base URL and the headers.
 
     ``pattern`` is a regular expression over the whole value; ``hosts`` maps values to what ``{name_host}`` stands for,
     "*" being any other value, with ``{value}`` in it. Without a value the header that wants it is left out.
@@ -25,7 +27,7 @@ class Parameter:
     default: str = ""
     example: str = ""
     pattern: str = WORD
-    hosts: Mapping[str, str] = field(default_factory=dict)
+    hosts: Mapping[str, str] = field(default_factory=nothing)
 
     def host(self, value: str) -> str:
         return self.hosts.get(value) or self.hosts.get("*", "").replace("{value}", value)

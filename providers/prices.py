@@ -28,7 +28,8 @@ NOTHING = Price(input=Decimal(0), output=Decimal(0), source="free tier")
 def cost(usage: Usage, price: Price | None) -> Decimal | None:
     """USD of one reply, exact (not rounded). None when there is no price or it lacks a class that was used.
 
-    Cached and cache-writing tokens cost as plain input where they have no price of their own.
+    Cached and cache-writing tokens cost as plain input where they have no price of their own, those written for an hour
+    as those written for minutes.
     """
     if price is None:
         return None
@@ -36,10 +37,13 @@ def cost(usage: Usage, price: Price | None) -> Decimal | None:
     input_rate = price.input_over_200k if long and price.input_over_200k is not None else price.input
     output_rate = price.output_over_200k if long and price.output_over_200k is not None else price.output
     cached, written = max(usage.cached, 0), max(usage.cache_write, 0)
+    lasting = min(max(usage.cache_write_1h, 0), written)
+    write_rate = input_rate if price.cache_write is None else price.cache_write
     parts = (
         (max(usage.input - cached - written, 0), input_rate),
         (cached, input_rate if price.cache_read is None else price.cache_read),
-        (written, input_rate if price.cache_write is None else price.cache_write),
+        (written - lasting, write_rate),
+        (lasting, write_rate if price.cache_write_1h is None else price.cache_write_1h),
         (max(usage.output, 0), output_rate),
     )
     total = Decimal(0)

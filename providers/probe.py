@@ -45,6 +45,9 @@ class _Answer:
         return 200 <= self.status < 300 and isinstance(self.document, dict) and "error" not in self.document
 
 
+NO_LIST = _Answer(404, None, "", 0)  # as from a provider that has none
+
+
 class _TooLong(Exception):
     """A reply beyond the limit."""
 
@@ -70,7 +73,8 @@ async def probe(entry: Entry, secret: str | None, proxy: str | None = None) -> P
 
 
 async def _ask(client: httpx.AsyncClient, entry: Entry, secrets: tuple[str | None, ...]) -> Probe:
-    listing = await _send(client, "GET", entry.path("models"))
+    listed = entry.lists_models and entry.has("models")
+    listing = await _send(client, "GET", entry.path("models")) if listed else NO_LIST
     models = _model_ids(listing.document) if listing.good else ()
     if listing.good and models is not None and not entry.models_public:
         return _passed(listing, models)
@@ -79,7 +83,10 @@ async def _ask(client: httpx.AsyncClient, entry: Entry, secrets: tuple[str | Non
         return _passed(checked, models or ()) if checked.good else _failed(checked, secrets)
     if not listing.good and listing.status not in (404, 405, 501) and listing.document is not None:
         return _failed(listing, secrets)
-    model = next((m.id for m in entry.models.values() if m.enabled), None) or next(iter(models or ()), None)
+    if not entry.has("chat"):
+        return Probe(ok=False, message="It has no list of models and no chat to test the key with.")
+    model = next((m.id for m in entry.models.values() if m.enabled and m.operation == "chat"), None)
+    model = model or next(iter(models or ()), None)
     if model is None:
         return Probe(ok=False, message="It lists no models; name one to test it with.", latency_ms=listing.ms)
     tiny = {"model": model, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 1}

@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from providers.vocabulary import nothing
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRules:
     """What an upstream does not take as it is: applied by ``providers.body`` to top-level request fields."""
 
     drop: frozenset[str] = frozenset()
-    rename: Mapping[str, str] = field(default_factory=dict)
-    default: Mapping[str, object] = field(default_factory=dict)
-    clamp: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    rename: Mapping[str, str] = field(default_factory=nothing)
+    default: Mapping[str, object] = field(default_factory=nothing)
+    clamp: Mapping[str, tuple[float, float]] = field(default_factory=nothing)
 
     def __add__(self, more: RequestRules) -> RequestRules:
         return RequestRules(
@@ -36,7 +38,7 @@ class Variant:
     match: tuple[str, ...]
     format: str = ""
     envelope: str = ""
-    operations: Mapping[str, str] = field(default_factory=dict)
+    operations: Mapping[str, str] = field(default_factory=nothing)
     request: RequestRules = NO_RULES
 
     def matches(self, model: str) -> bool:

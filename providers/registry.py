@@ -180,7 +180,7 @@ def _check_base_url(entry: Entry) -> None:
     if not entry.base_url:
         _refuse("base_url", _("A base URL is needed."))
     try:
-        check_url(entry.base_url, allow_private=entry.allow_private_network)
+        check_url(entry.sample.base_url, allow_private=entry.allow_private_network)
     except AddressRefused as wrong:
         raise BadProvider("base_url", str(wrong)) from None
     if "?" in entry.base_url:

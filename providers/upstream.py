@@ -22,6 +22,7 @@ from providers.words import clean_words
 Headers = tuple[tuple[bytes, bytes], ...]
 MAX_ERROR_BODY = 64 * 1024  # bytes of an error reply that are read
 MAX_REPLY = 256 * 1024 * 1024  # bytes of a reply that comes at once
+LISTS = frozenset((b"anthropic-beta",))  # headers that are lists: the provider needs its own words there, too
 LONGEST_MARK = 100  # characters of a code, type or param
 PHASES = {
     Phase.FIRST_BYTE: Kind.TIMEOUT,
@@ -84,7 +85,7 @@ def link(
     )
     own = {name.lower(): value for name, value in entry.headers.items()}
     headers = {"user-agent": user_agent, "content-type": "application/json", **own}
-    if secret and entry.takes_secret:
+    if secret and entry.takes_secret and not entry.signed:
         header, value = entry.credential(secret)
         headers[header] = value
     return Link(
@@ -187,7 +188,15 @@ def _over(
     if not first:
         return own
     names = {name for name, _ in first}
-    return (*(row for row in own if row[0] not in names), *first)
+    joined = (row if row[0] not in LISTS else (row[0], _together(own, *row)) for row in first)
+    return (*(row for row in own if row[0] not in names), *joined)
+
+
+def _together(own: Headers, name: bytes, said: bytes) -> bytes:
+    """The connection's words of a list, then the request's, each once."""
+    values = (*(value for mine, value in own if mine == name), said)
+    words = (word.strip() for value in values for word in value.split(b","))
+    return b",".join(dict.fromkeys(filter(None, words)))
 
 
 async def refused(attempt: Attempt, reply: Reply) -> UpstreamFailure:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 # Where each operation of a format lies under base_url, unless an entry's ``operations`` says otherwise.
 USUAL_PATHS: Mapping[str, Mapping[str, str]] = {
@@ -101,7 +103,7 @@ PARAMETERS: Mapping[str, frozenset[str]] = {
     ),
 }
 # How a body is wrapped for upstreams that carry a known format inside a shape of their own; "" = not at all.
-ENVELOPES = ("", "antigravity", "bedrock_invoke", "code_assist", "cursor", "kiro", "vertex_raw")
+ENVELOPES = ("", "antigravity", "bedrock_converse", "bedrock_invoke", "code_assist", "cursor", "kiro", "vertex_raw")
 # The vendors' own logins an entry may name: whose connections are grants, not keys.
 LOGINS = frozenset(
     (
@@ -123,3 +125,8 @@ LOGINS = frozenset(
 # characters (per million), rerank queries.
 UNITS = ("image_output", "audio_input", "audio_output", "image", "audio_minute", "characters", "query")
 QUOTA_KINDS = ("rolling", "fixed")
+
+
+def nothing() -> Mapping[str, Any]:
+    """An empty table that stays empty: the default of every table of an entry."""
+    return MappingProxyType({})

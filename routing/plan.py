@@ -26,8 +26,9 @@ def plan(node: Node, board: Board, switches: Switches = USUAL, *, session: bytes
     """
     found: dict[tuple[int, str], Attempt] = {}
     for leaf in _leaves(node, board):
+        entry = leaf.provider.speaking(leaf.model)
         for link in _links(leaf.provider, board, switches):
-            found.setdefault((link.connection_id, leaf.model), Attempt(leaf.provider.entry, link, leaf.model))
+            found.setdefault((link.connection_id, leaf.model), Attempt(entry, link, leaf.model))
         if len(found) >= MOST_PLANNED:
             break
     attempts = list(found.values())[:MOST_PLANNED]

@@ -13,11 +13,13 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from datetime import date
 from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F
+from django.utils import timezone
 
 from accounts.models import Membership, Team, User
 from providers import proxies, quotas, registry
@@ -173,7 +175,16 @@ def _provider(entry: Entry, rows: Iterable[Connection], strategy: str, everywher
         if pace := Pace(row.requests_per_minute, row.min_gap_ms / 1000, row.max_concurrent):
             paces[row.pk] = pace
     prices = {model: price_of(entry, model) for model in entry.models} if links else {}
-    return Provider(entry=entry, links=tuple(links), prices=prices, unusable=unusable, strategy=strategy, paces=paces)
+    entry = entry.on(timezone.now().date())
+    return Provider(
+        entry=entry,
+        links=tuple(links),
+        prices=prices,
+        unusable=unusable,
+        strategy=strategy,
+        paces=paces,
+        spoken={model: entry.of(model) for model in entry.models} if links and entry.variants else {},
+    )
 
 
 def _bare(providers: Iterable[Provider]) -> dict[str, tuple[Provider, ...]]:
@@ -205,6 +216,7 @@ class Publisher:
     def __init__(self, publish: Callable[[Snapshot], None]) -> None:
         self._publish = publish
         self._version = -1
+        self._day = date.min
         self._stopping = self._away = False
         self._first = threading.Event()
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
@@ -241,10 +253,10 @@ class Publisher:
         connection.close()
 
     def _look(self) -> None:
-        number = version()
-        if number == self._version:
+        number, today = version(), timezone.now().date()
+        if number == self._version and today == self._day:
             return
-        snapshot = build()
-        self._version = snapshot.version
+        snapshot = build()  # with a new day, too: models end
+        self._version, self._day = snapshot.version, today
         self._publish(snapshot)
         self._first.set()

