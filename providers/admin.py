@@ -14,7 +14,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget
 
-from providers import connections, proxies, proxytest, registry
+from providers import connections, overrides, proxies, proxytest, registry
 from providers.forms import ProxyField
 from providers.models import Connection, Provider, ProviderModel, Proxy
 
@@ -27,6 +27,12 @@ class ProviderForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.initial["via"] = proxies.written(self.instance)
+
+    def clean_operations(self) -> Any:
+        return self.cleaned_data["operations"] or {}
+
+    def clean_overrides(self) -> Any:
+        return self.cleaned_data["overrides"] or {}
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]
@@ -41,7 +47,7 @@ class ProviderForm(forms.ModelForm):
 @admin.register(Provider)
 class ProviderAdmin(ModelAdmin):
     form = ProviderForm
-    list_display = ("id", "shown_name", "custom", "enabled", "tier", "base_url")
+    list_display = ("id", "shown_name", "custom", "enabled", "tier", "base_url", "differs")
     list_filter = ("enabled", "custom", "tier")
     search_fields = ("id", "name", "alias")
     fields = (
@@ -56,12 +62,24 @@ class ProviderAdmin(ModelAdmin):
         "allow_private_network",
         "any_model",
         "operations",
+        "overrides",
         "via",
     )
+
+    actions = ("reset",)
 
     def save_model(self, request: HttpRequest, obj: Provider, form: forms.ModelForm, change: bool) -> None:
         proxies.choose(obj, form.cleaned_data["via"])
         super().save_model(request, obj, form, change)
+
+    @display(description=_("overrides"))
+    def differs(self, row: Provider) -> str:
+        return "" if row.custom else ", ".join(overrides.said(row))
+
+    @admin.action(description=_("Go back to the catalogue"), permissions=["change"])
+    def reset(self, request: HttpRequest, chosen: QuerySet[Provider]) -> None:
+        for row in chosen.filter(custom=False):
+            registry.reset(row)
 
     @display(description=_("name"))
     def shown_name(self, row: Provider) -> str:
@@ -82,10 +100,14 @@ class ProviderAdmin(ModelAdmin):
 
 @admin.register(ProviderModel)
 class ProviderModelAdmin(ModelAdmin):
-    list_display = ("model_id", "provider", "enabled", "input_price", "output_price", "context")
+    list_display = ("model_id", "provider", "enabled", "input_price", "output_price", "context", "differs")
     list_filter = ("provider", "enabled")
     search_fields = ("model_id",)
     autocomplete_fields = ("provider",)
+
+    @display(description=_("overrides"))
+    def differs(self, row: ProviderModel) -> str:
+        return ", ".join(overrides.said_of(row))
 
 
 class ConnectionForm(forms.ModelForm):

@@ -237,15 +237,24 @@ class OverrideForm(_ProviderForm):
 
     class Meta:
         model = Provider
-        fields = ("name", "alias", "base_url", "allow_private_network", "any_model", "transport")
+        fields = (
+            "name", "alias", "base_url", "tier", "allow_private_network", "any_model", "transport", "operations",
+            "overrides",
+        )  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if entry := catalogue.entries().get(self.instance.pk):
             for name in ("name", "alias", "base_url"):
                 self.fields[name].widget.attrs["placeholder"] = getattr(entry, name)
-        for name in ("alias", "base_url"):
+        for name in ("alias", "base_url", "operations", "overrides"):
             self.fields[name].widget.attrs.update(LTR)
         self.fields["base_url"].help_text = _(
             "Another address needs its keys again: a stored key is never sent anywhere but where it was given for."
         )
+
+    def clean_operations(self) -> Any:
+        return self.cleaned_data["operations"] or {}
+
+    def clean_overrides(self) -> Any:
+        return self.cleaned_data["overrides"] or {}

@@ -110,6 +110,12 @@ class Provider(models.Model):
         help_text=_("Only where a path under the base URL is not the usual one."),
     )
     any_model = models.BooleanField(_("forward any model name"), null=True, blank=True)
+    overrides = models.JSONField(
+        _("everything else"),
+        default=dict,
+        blank=True,
+        help_text=_("In the words of a catalogue file, as JSON; each key replaces the catalogue's value."),
+    )
     transport = models.CharField(_("HTTP client"), max_length=10, choices=TransportKind, default=TransportKind.FAST)
     strategy = models.CharField(
         _("choice among connections"),
@@ -162,6 +168,30 @@ class ProviderModel(models.Model):
     )
     cache_write_price = models.DecimalField(
         _("cache write price"),
+        max_digits=14,
+        decimal_places=6,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+    )
+    cache_write_1h_price = models.DecimalField(
+        _("cache write price, kept for an hour"),
+        max_digits=14,
+        decimal_places=6,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+    )
+    input_over_200k_price = models.DecimalField(
+        _("input price of prompts over 200,000 tokens"),
+        max_digits=14,
+        decimal_places=6,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+    )
+    output_over_200k_price = models.DecimalField(
+        _("output price of prompts over 200,000 tokens"),
         max_digits=14,
         decimal_places=6,
         null=True,

@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from providers import catalogue
+from providers import catalogue, overrides
 from providers.addresses import AddressRefused, check_url
 from providers.entry import FORMATS, TIERS, USUAL_AUTH, Entry, Model, Price
 from providers.models import Provider, ProviderModel
@@ -24,7 +24,12 @@ PRICES = {
     "output": "output_price",
     "cache_read": "cache_read_price",
     "cache_write": "cache_write_price",
+    "cache_write_1h": "cache_write_1h_price",
+    "input_over_200k": "input_over_200k_price",
+    "output_over_200k": "output_over_200k_price",
 }
+# An own price holds for prompts of any length and for caches of any time, unless these have an own price as well.
+SPECIAL = (("input", "input_over_200k"), ("output", "output_over_200k"), ("cache_write", "cache_write_1h"))
 
 
 class BadProvider(ValueError):
@@ -46,7 +51,11 @@ def effective(row: Provider, models: Iterable[ProviderModel]) -> Entry:
     if base is None:
         _refuse("id", _("%(id)s is no longer in the catalogue."), id=row.id)
     _check_operations(row.operations)
-    entry = dataclasses.replace(base, **_overrides(row), models=_models(base.models, models))
+    entry = dataclasses.replace(
+        overrides.reformatted(base, row.format or base.format),
+        **_overrides(row),
+        models=_models(base.models, models),
+    )
     if entry.format not in FORMATS:
         _refuse(
             "format",
@@ -56,6 +65,10 @@ def effective(row: Provider, models: Iterable[ProviderModel]) -> Entry:
         )
     if entry.tier not in TIERS:
         _refuse("tier", _("%(tier)s is not a tier; known are %(known)s."), tier=entry.tier, known=", ".join(TIERS))
+    try:
+        entry = overrides.over(entry, row.overrides) if row.overrides else entry
+    except catalogue.CatalogueError as wrong:
+        raise BadProvider("overrides", str(wrong)) from None
     _check_base_url(entry)
     return entry
 
@@ -101,6 +114,31 @@ def save_provider(row: Provider) -> None:
     """Check a row and save it, signals included. Raises BadProvider and then nothing is saved."""
     check_provider(row)
     row.save()
+
+
+def reset(row: Provider, names: Iterable[str] = ()) -> None:
+    """Take fields back to the catalogue's, without names all of them, and save. Raises BadProvider; KeyError for what
+    is no field."""
+    overrides.clear(row, tuple(names) or overrides.said(row))
+    save_provider(row)
+
+
+def reset_model(row: ProviderModel, names: Iterable[str] = ()) -> bool:
+    """Take a model's fields back to the catalogue's, without names all of them; a row that says nothing more goes.
+    False when the catalogue has no such model: then the row is all there is of it, and stays."""
+    base = catalogue.entries().get(row.provider_id)
+    if row.provider.custom or base is None or row.model_id not in base.models:
+        return False
+    for name in tuple(names) or overrides.said_of(row):
+        if name in overrides.MODEL_COLUMNS:
+            setattr(row, name, None)
+        elif name == "enabled":
+            row.enabled = True
+    if overrides.said_of(row):
+        row.save()
+    else:
+        row.delete()
+    return True
 
 
 def effective_of(row: Provider) -> Entry:
@@ -150,10 +188,9 @@ def _model(base: Model, row: ProviderModel) -> Model:
         said["capabilities"] = frozenset(row.capabilities)
     prices = {ours: getattr(row, theirs) for ours, theirs in PRICES.items() if getattr(row, theirs) is not None}
     if prices:
-        # An own price holds for prompts of any length.
-        long: dict[str, Any] = {f"{name}_over_200k": None for name in ("input", "output") if name in prices}
-        said["price"] = dataclasses.replace(base.price or Price(), **prices, **long, source="override")
-    return dataclasses.replace(base, **said, enabled=row.enabled)
+        unsaid: dict[str, Any] = {special: None for usual, special in SPECIAL if usual in prices}
+        said["price"] = dataclasses.replace(base.price or Price(), **{**unsaid, **prices}, source="override")
+    return dataclasses.replace(base, **said, enabled=row.enabled, own=True)
 
 
 def _settle(found: dict[str, Entry], chosen: set[str]) -> dict[str, Entry]:

@@ -3,7 +3,7 @@
 from django.urls import path, re_path
 
 from providers import proxy_pages, quota_pages
-from providers.pages import connections, providers
+from providers.pages import connections, overrides, providers
 
 ID = r"(?P<provider_id>[a-z0-9][a-z0-9._-]*)"  # as providers.models.slug
 
@@ -15,6 +15,8 @@ urlpatterns = [
     path("connections/<int:pk>/switch/", connections.connection_switch, name="connection_switch"),
     path("connections/<int:pk>/test/", connections.connection_test, name="connection_test"),
     path("connections/<int:pk>/delete/", connections.connection_delete, name="connection_delete"),
+    path("models/<int:pk>/reset/", overrides.model_reset, name="model_reset"),
+    re_path(rf"^{ID}/reset/$", overrides.provider_reset, name="reset"),
     re_path(rf"^{ID}/$", providers.provider, name="detail"),
     re_path(rf"^{ID}/switch/$", providers.provider_switch, name="switch"),
     re_path(rf"^{ID}/change/$", providers.provider_edit, name="edit"),

@@ -14,11 +14,12 @@ from modeltranslation.utils import build_localized_fieldname
 from omniroute.declarative import routes
 from omniroute.declarative.changes import shown
 from omniroute.declarative.document import escape, plain
-from omniroute.declarative.providing import CONNECTION_DEFAULTS, DEFAULTS, MODEL_FIELDS
+from omniroute.declarative.providing import CONNECTION_DEFAULTS, DEFAULTS
 from omniroute.i18n.languages import LANGUAGES
 from providers import proxies
 from providers.fields import reveal
 from providers.models import Connection, Provider, Proxy
+from providers.overrides import MODEL_COLUMNS
 from providers.vault import SecretUnreadable
 from routing import combos
 from routing.models import Alias, ApiKey, Combo, GatewaySettings, Strategy
@@ -103,7 +104,7 @@ def _providers() -> Section:
 
 
 def _model(row: Any) -> dict[str, Any] | str:
-    given = {name: getattr(row, name) for name in MODEL_FIELDS if getattr(row, name) is not None}
+    given = {name: getattr(row, name) for name in MODEL_COLUMNS if getattr(row, name) is not None}
     if not row.enabled:
         given["enabled"] = False
     return {"id": row.model_id, **given} if given else row.model_id

@@ -14,6 +14,7 @@ from providers.connections import set_secret
 from providers.entry import Entry
 from providers.fields import reveal
 from providers.models import Connection, Provider, ProviderModel, TransportKind
+from providers.overrides import MODEL_COLUMNS
 from providers.vault import SecretUnreadable
 
 # What a field of a custom provider is when the file does not give it; in an override it then stays as it is.
@@ -26,6 +27,7 @@ DEFAULTS: dict[str, Any] = {
     "tier": "",
     "operations": {},
     "any_model": None,
+    "overrides": {},
     "transport": TransportKind.FAST.value,
     "strategy": "",
     "enabled": True,
@@ -40,9 +42,6 @@ CONNECTION_DEFAULTS: dict[str, Any] = {
     "enabled": True,
 }
 CUSTOM_FORMAT = "openai_chat"
-MODEL_FIELDS = (
-    "input_price", "output_price", "cache_read_price", "cache_write_price", "context", "max_output", "capabilities",
-)  # fmt: skip
 
 
 # -- providers ------------------------------------------------------------------------------------------------------
@@ -135,7 +134,7 @@ def _models(row: Provider, item: Item, work: Work) -> list[str]:
         model = rows.pop(each["id"], None)
         new = model is None
         model = model or ProviderModel(provider=row, model_id=each["id"])
-        wanted = {name: each.get(name) for name in MODEL_FIELDS} | {"enabled": each.get("enabled", True)}
+        wanted = {name: each.get(name) for name in MODEL_COLUMNS} | {"enabled": each.get("enabled", True)}
         changes = assign(model, wanted)
         if new or changes:
             model.save()
@@ -167,6 +166,9 @@ def apply_connections(items: Sequence[Item], work: Work, unlisted: set[str]) -> 
                 " any more: --prune deletes it, for providers does not name it" if item["provider"] in unlisted else ""
             )
             work.refuse(item, "provider", f"there is no usable provider {item['provider']!r}{why}.")
+            continue
+        if entry.ended:
+            work.refuse(item, "provider", f"{entry.name} ended on {entry.ended}; nothing connects to it any more.")
             continue
         row = rows.get((item["provider"], item["name"]))
         _connection(row or Connection(provider_id=item["provider"], name=item["name"]), item, entry, work)

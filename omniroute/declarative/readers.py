@@ -203,6 +203,24 @@ def price(node: Node, path: str) -> Decimal:
     return exact
 
 
+def mapping(node: Node, path: str) -> dict[str, Any]:
+    """A mapping of anything, as JSON has it: whoever keeps it says what may be in it."""
+    if not isinstance(node.value, dict):
+        raise wrong(node, path, "must be a mapping")
+    return {key: _json(child) for key, child in node.value.items()}
+
+
+def _json(node: Node) -> Any:
+    match node.value:
+        case dict():
+            return {key: _json(child) for key, child in node.value.items()}
+        case list():
+            return [_json(child) for child in node.value]
+        case Decimal():
+            return float(node.value)
+    return node.value
+
+
 def choice(*allowed: str) -> Reader:
     def read(node: Node, path: str) -> str:
         if node.value not in allowed or not isinstance(node.value, str):

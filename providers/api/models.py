@@ -9,6 +9,7 @@ from rest_framework import serializers
 from providers.api.shared import OfProvider
 from providers.entry import CAPABILITIES, Entry, Model, Price
 from providers.models import ProviderModel
+from providers.overrides import MODEL_COLUMNS
 from providers.prices import price_of
 
 PER_MILLION = "USD per million tokens; null: not known."
@@ -27,6 +28,11 @@ class EffectiveModelSerializer(serializers.Serializer[Any]):
     output_price = serializers.DecimalField(None, None, allow_null=True, help_text=PER_MILLION)
     cache_read_price = serializers.DecimalField(None, None, allow_null=True, help_text=PER_MILLION)
     cache_write_price = serializers.DecimalField(None, None, allow_null=True, help_text=PER_MILLION)
+    cache_write_1h_price = serializers.DecimalField(None, None, allow_null=True, help_text=PER_MILLION)
+    input_over_200k_price = serializers.DecimalField(None, None, allow_null=True, help_text=PER_MILLION)
+    output_over_200k_price = serializers.DecimalField(None, None, allow_null=True, help_text=PER_MILLION)
+    unit_prices = serializers.DictField(child=serializers.DecimalField(None, None), help_text="USD per unit.")
+    operation = serializers.CharField(help_text="What it is for: chat, embeddings, images and so on.")
     price_source = serializers.CharField(help_text="Where the prices come from; empty: there are none.")
     shutdown = serializers.DateField(allow_null=True, help_text="The announced last day.")
 
@@ -45,6 +51,11 @@ def described(entry: Entry, model: Model) -> dict[str, Any]:
         "output_price": price.output,
         "cache_read_price": price.cache_read,
         "cache_write_price": price.cache_write,
+        "cache_write_1h_price": price.cache_write_1h,
+        "input_over_200k_price": price.input_over_200k,
+        "output_over_200k_price": price.output_over_200k,
+        "unit_prices": dict(price.per),
+        "operation": model.operation,
         "price_source": price.source,
         "shutdown": model.shutdown,
     }
@@ -60,8 +71,7 @@ class ProviderModelSerializer(serializers.ModelSerializer[ProviderModel]):
     class Meta:
         model = ProviderModel
         fields = [
-            "id", "provider", "model_id", "enabled", "input_price", "output_price", "cache_read_price",
-            "cache_write_price", "context", "max_output", "capabilities",
+            "id", "provider", "model_id", "enabled", *MODEL_COLUMNS,
         ]  # fmt: skip
 
     def get_fields(self) -> dict[str, Any]:

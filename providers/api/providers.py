@@ -11,15 +11,13 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from providers import proxies, registry
+from providers import overrides, proxies, registry
 from providers.api.models import EffectiveModelSerializer, described
 from providers.api.shared import METHODS, Conflict, ProxyReference
 from providers.entry import FORMATS, TIERS, Entry
 from providers.models import Provider
 
-OVERRIDES = (
-    "name", "alias", "format", "base_url", "allow_private_network", "tier", "operations", "any_model",
-)  # fmt: skip
+OVERRIDES = tuple(name for name in overrides.COLUMNS if name != "transport")
 
 
 class ProviderSerializer(serializers.ModelSerializer[Provider]):
@@ -30,12 +28,17 @@ class ProviderSerializer(serializers.ModelSerializer[Provider]):
     tier = serializers.ChoiceField(choices=TIERS, required=False, allow_blank=True)
     operations = serializers.DictField(child=serializers.CharField(max_length=200), required=False)
     proxy = ProxyReference()
+    overrides = serializers.JSONField(
+        required=False, help_text="What else differs, in the words of a catalogue file; each key replaces a value."
+    )
     overridden = serializers.SerializerMethodField(help_text="Fields the operator has set.")
     problem = serializers.SerializerMethodField(help_text="Why the provider cannot be used; null when it can.")
 
     class Meta:
         model = Provider
-        fields = ["id", "custom", "enabled", *OVERRIDES, "transport", "proxy", "overridden", "problem"]
+        fields = [
+            "id", "custom", "enabled", *OVERRIDES, "transport", "overrides", "proxy", "overridden", "problem",
+        ]  # fmt: skip
         read_only_fields = ["custom"]
         extra_kwargs: dict[str, Any] = {
             "alias": {"validators": []}
@@ -49,7 +52,7 @@ class ProviderSerializer(serializers.ModelSerializer[Provider]):
         return fields
 
     def get_overridden(self, row: Provider) -> list[str]:
-        return [name for name in OVERRIDES if getattr(row, name) not in ("", None, {})]
+        return list(overrides.said(row))
 
     def get_problem(self, row: Provider) -> str | None:
         found = in_force(row)
@@ -61,6 +64,14 @@ class ProviderSerializer(serializers.ModelSerializer[Provider]):
         if isinstance(entry, Entry):
             shown |= {name: getattr(entry, name) for name in OVERRIDES} | {"operations": dict(entry.operations)}
         return shown
+
+
+class ResetSerializer(serializers.Serializer[Any]):
+    """Which fields go back to the catalogue's; none named: all of them."""
+
+    names = serializers.ListField(
+        child=serializers.ChoiceField(choices=[*overrides.COLUMNS, *overrides.WORDS]), required=False
+    )
 
 
 def in_force(row: Provider) -> Entry | str:
@@ -96,6 +107,18 @@ class ProviderViewSet(viewsets.ModelViewSet[Provider]):
         if not instance.custom:
             raise Conflict("A provider of the catalogue cannot be deleted; set enabled to false.")
         instance.delete()
+
+    @extend_schema(request=ResetSerializer, responses=ProviderSerializer)
+    @action(detail=True, methods=["post"])
+    def reset(self, request: Request, pk: str | None = None) -> Response:
+        """Take overridden fields back to what the catalogue says; without ``names``, all of them."""
+        row = self.get_object()
+        if row.custom:
+            raise Conflict("A custom provider is all its own; there is nothing to go back to.")
+        wanted = ResetSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        registry.reset(row, wanted.validated_data.get("names", ()))
+        return Response(self.get_serializer(row).data)
 
     @extend_schema(responses=EffectiveModelSerializer(many=True))
     @action(detail=True)

@@ -14,13 +14,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from providers import proxies, registry
+from providers import overrides, proxies, registry
 from providers.entry import Entry
 from providers.forms import CustomProviderForm, OverrideForm
 from providers.models import Provider, Tier
 from providers.pages.connections import connection_rows
 from providers.pages.models import model_rows
 from providers.pages.names import name_of, row_page
+from providers.pages.overrides import override_rows
 from providers.quota_pages import accounts
 
 
@@ -37,7 +38,7 @@ class Card(NamedTuple):
 @login_required
 @permission_required("providers.view_provider", raise_exception=True)
 def providers(request: HttpRequest) -> HttpResponse:
-    """Cards by tier, those with connections first."""
+    """Those with connections first, then by tier; what has ended last."""
     wanted = request.GET.get("q", "").strip().lower()
     entries = registry.effective_all()
     rows = Provider.objects.annotate(
@@ -47,10 +48,12 @@ def providers(request: HttpRequest) -> HttpResponse:
     )
     found = [Card(row, entries[row.id], row.total, row.active, row.failed) for row in rows if row.id in entries]
     cards = [card for card in found if wanted in f"{card.entry.id} {card.entry.alias} {card.entry.name}".lower()]
-    cards.sort(key=lambda card: (not card.total, card.entry.name.lower()))
-    tiers = [(label, [card for card in cards if card.entry.tier == tier]) for tier, label in Tier.choices]
+    cards.sort(key=lambda card: (card.entry.ended is not None, card.entry.name.lower()))
+    connected = (_("Connected"), [card for card in cards if card.total])
+    unused = [card for card in cards if not card.total]
+    tiers = [(label, [card for card in unused if card.entry.tier == tier]) for tier, label in Tier.choices]
     broken = [row for row in rows if row.id not in entries]
-    context = {"tiers": [pair for pair in tiers if pair[1]], "query": wanted, "broken": broken}
+    context = {"tiers": [pair for pair in (connected, *tiers) if pair[1]], "query": wanted, "broken": broken}
     return render(request, "providers/list.html", context)
 
 
@@ -74,6 +77,8 @@ def provider(request: HttpRequest, provider_id: str) -> HttpResponse:
         "quotas": accounts(row.connections.all(), now),
         "connections": connection_rows(row, entry, everywhere),
         "models": model_rows(row, entry),
+        "overridden": override_rows(row),
+        "uncertain": sorted(set(entry.uncertain) - set(overrides.said(row))),
     }
     return render(request, "providers/detail.html", context)
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from accounts.models import Team, User
 from omniroute.cli import export as command
 from omniroute.declarative.apply import apply
+from omniroute.declarative.document import BadDocument
 from omniroute.declarative.export import _Dumper, export
 from providers import connections
 from providers.entry import CAPABILITIES
@@ -58,6 +59,31 @@ def test_the_export_makes_the_same_elsewhere() -> None:
     assert export(with_secrets=True) == first
     assert connections.secret_of(Connection.objects.get(name="main")) == "acme-secret-one"
     assert Provider.objects.get(id="openai").enabled is False
+
+
+def test_overrides_in_the_catalogues_words_go_there_and_back() -> None:
+    said = "{headers: {X-Plan: team}, request: {clamp: {temperature: [0, 0.5]}}, plans: {pro: 9.99}}"
+    plan(f"providers: [{{id: groq, overrides: {said}, models: [{{id: mine, cache_write_1h_price: 2.5}}]}}]")
+    first = export()
+    wipe()
+    plan(first)
+    assert export() == first
+    words = Provider.objects.get(id="groq").overrides
+    assert words == {
+        "headers": {"X-Plan": "team"},
+        "request": {"clamp": {"temperature": [0, 0.5]}},
+        "plans": {"pro": 9.99},
+    }
+
+
+def test_a_word_that_is_not_the_catalogues_is_told_at_its_line() -> None:
+    with pytest.raises(BadDocument, match="telepathy"):
+        plan("providers:\n  - id: groq\n    overrides: {telepathy: true}")
+
+
+def test_nothing_connects_to_what_has_ended() -> None:
+    with pytest.raises(BadDocument, match="ended"):
+        plan("connections: [{provider: qwen, name: main, api_key: sk-1}]")
 
 
 def test_without_the_flag_secrets_are_left_out_by_name() -> None:
