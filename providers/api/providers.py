@@ -66,7 +66,7 @@ class ProviderSerializer(serializers.ModelSerializer[Provider]):
         return shown
 
 
-class ResetSerializer(serializers.Serializer[Any]):
+class OverrideResetSerializer(serializers.Serializer[Any]):
     """Which fields go back to the catalogue's; none named: all of them."""
 
     names = serializers.ListField(
@@ -108,14 +108,14 @@ class ProviderViewSet(viewsets.ModelViewSet[Provider]):
             raise Conflict("A provider of the catalogue cannot be deleted; set enabled to false.")
         instance.delete()
 
-    @extend_schema(request=ResetSerializer, responses=ProviderSerializer)
+    @extend_schema(request=OverrideResetSerializer, responses=ProviderSerializer)
     @action(detail=True, methods=["post"])
     def reset(self, request: Request, pk: str | None = None) -> Response:
         """Take overridden fields back to what the catalogue says; without ``names``, all of them."""
         row = self.get_object()
         if row.custom:
             raise Conflict("A custom provider is all its own; there is nothing to go back to.")
-        wanted = ResetSerializer(data=request.data)
+        wanted = OverrideResetSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         registry.reset(row, wanted.validated_data.get("names", ()))
         return Response(self.get_serializer(row).data)
