@@ -156,7 +156,7 @@ def raw_deflate(data: bytes) -> bytes:
     ("name", "packed"),
     [
         ("gzip", gzip.compress(b"packed " * 40, mtime=0)),
-        ("gzip", gzip.compress(b"packed " * 20, mtime=0) + gzip.compress(b"packed " * 20)),
+        ("gzip", gzip.compress(b"packed " * 20, mtime=0) + gzip.compress(b"packed " * 20, mtime=0)),
         ("deflate", zlib.compress(b"packed " * 40)),
         ("deflate", raw_deflate(b"packed " * 40)),
     ],
