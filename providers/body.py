@@ -45,7 +45,8 @@ def apply(fields: Mapping[str, Any], rules: RequestRules) -> tuple[dict[str, Any
         if old in kept:
             kept.setdefault(new, kept.pop(old))
     for name, value in rules.default.items():
-        kept.setdefault(name, value)
+        if name not in kept or _empty(kept[name]):
+            kept[name] = value
     for name, (low, high) in rules.clamp.items():
         if name in kept:
             kept[name] = _clamp(kept[name], low, high)
@@ -54,6 +55,11 @@ def apply(fields: Mapping[str, Any], rules: RequestRules) -> tuple[dict[str, Any
 
 # Thinking that a client sends back with an assistant's turn: only some upstreams take it, strict ones refuse it.
 THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details")
+
+
+def _empty(value: Any) -> bool:
+    """An empty text, which says no more than nothing; null may mean something."""
+    return bytes(value) == b'""' if isinstance(value, msgspec.Raw) else isinstance(value, str) and not value
 
 
 def has_thoughts(fields: Mapping[str, Any]) -> bool:

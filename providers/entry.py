@@ -119,6 +119,7 @@ class Entry:
     elsewhere: tuple[str, ...] = ()  # other base URLs of the same vendor: another region, another plan
     envelope: str = ""
     auth: str = "bearer"
+    token_url: str = ""  # where the secret is exchanged for a token, when that is not the scheme's usual place
     login: str = ""  # the vendor's login that makes its connections; "" = keys only
     tier: str = "api_key"
     headers: Mapping[str, str] = field(default_factory=nothing)
@@ -215,7 +216,9 @@ class Entry:
             path = streamed
         else:
             path = self.path(operation)
-        return path.replace("{model}", quote(model, safe="/")) if "{model}" in path else path
+        if "{model}" not in path:
+            return path
+        return path.replace("{model}", quote(model, safe="" if "{model}/" in path else "/"))
 
     def _usual(self, operation: str) -> str | None:
         return USUAL_PATHS[self.format].get(operation)

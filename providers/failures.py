@@ -104,6 +104,17 @@ BY_CODE: Mapping[str, Kind] = {
     "RESOURCE_EXHAUSTED": Kind.RATE_LIMITED,
     "UNAVAILABLE": Kind.OVERLOADED,
     "DEADLINE_EXCEEDED": Kind.TIMEOUT,
+    # Amazon's, as they stand in streams and in x-amzn-errortype. ValidationException is left to its words.
+    "AccessDeniedException": Kind.PERMISSION,
+    "ExpiredTokenException": Kind.AUTH,
+    "InvalidSignatureException": Kind.AUTH,
+    "ModelNotReadyException": Kind.OVERLOADED,
+    "ModelTimeoutException": Kind.TIMEOUT,
+    "ResourceNotFoundException": Kind.MODEL,
+    "ServiceQuotaExceededException": Kind.QUOTA,
+    "ServiceUnavailableException": Kind.OVERLOADED,
+    "ThrottlingException": Kind.RATE_LIMITED,
+    "UnrecognizedClientException": Kind.AUTH,
 }
 
 # Words that tell more than a 400 does. Only failures that blame the model or the account move on to the next one; a

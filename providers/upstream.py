@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from providers.auth import schemes, secrets
 from providers.auth.base import Credential
 from providers.entry import Entry
 from providers.failures import classify, retry_after
+from providers.parameters import filled
 from providers.quota.ear import Ear
 from providers.quota.headers import HeaderReader
 from providers.quota.table import HEADERS
@@ -18,6 +20,7 @@ from providers.transport.pools import Transports
 from providers.wire.errors import Kind, UpstreamFailure
 from providers.wire.formats import FORMATS
 from providers.words import clean_words
+from providers.wrapping import failure_in, wrapping
 
 Headers = tuple[tuple[bytes, bytes], ...]
 MAX_ERROR_BODY = 64 * 1024  # bytes of an error reply that are read
@@ -48,6 +51,7 @@ class Link:
     secrets: tuple[str, ...] = field(repr=False)
     weight: int = 1  # among the provider's connections, for the strategy "weighted"
     way: str = ""  # the proxy it goes through, for people: its level and address, as ``proxies.Way.label``
+    values: Mapping[str, str] = field(default_factory=dict)  # what the placeholders of paths stand for
     credential: Credential | None = field(default=None, repr=False)  # signs each request; None: ``headers`` suffice
     gauge: HeaderReader | None = None  # the vendor's replies tell of quotas
 
@@ -72,9 +76,15 @@ def link(
     way: str = "",
     user_agent: str,
     weight: int = 1,
+    parameters: Mapping[str, str] | None = None,
     credential: Credential | None = None,
 ) -> Link:
-    """A connection of entry, ready to use. ``secret`` becomes a fixed header; ``credential`` signs each request."""
+    """A connection of entry, ready to use. ``secret`` becomes what the entry's auth scheme makes of it, unless a
+    ``credential`` signs each request; ``parameters`` are its own values, None when the entry has them already. Raises
+    ValueError when one is missing or does not fit."""
+    values: dict[str, str] = {}
+    if parameters is not None:
+        values, entry = {**parameters, **entry.values(parameters)}, entry.at(parameters)
     parts = urlsplit(entry.base_url)
     route = Route(
         scheme=parts.scheme,
@@ -85,9 +95,11 @@ def link(
     )
     own = {name.lower(): value for name, value in entry.headers.items()}
     headers = {"user-agent": user_agent, "content-type": "application/json", **own}
-    if secret and entry.takes_secret and not entry.signed:
-        header, value = entry.credential(secret)
-        headers[header] = value
+    if secret and credential is None and (carried := schemes.fixed_header(entry, secret)):
+        headers[carried[0]] = carried[1]
+    fixed = tuple((key.encode(), value.encode()) for key, value in headers.items())
+    if secret and credential is None:
+        credential = schemes.credential(entry, secret, proxy=proxy, values=values, headers=fixed)
     return Link(
         connection_id=connection_id,
         name=name,
@@ -95,11 +107,12 @@ def link(
         route=route,
         transport=entry.transport,
         base_path=parts.path.rstrip("/"),
-        headers=tuple((key.encode(), value.encode()) for key, value in headers.items()),
-        secrets=tuple(text for text in (secret, proxy) if text),
+        headers=fixed,
+        secrets=(*(secrets.pieces(entry.auth, secret) if secret else ()), *((proxy,) if proxy else ())),
         weight=weight,
         way=way,
         gauge=HEADERS.get(entry.id),
+        values=values,
         credential=credential,
     )
 
@@ -125,11 +138,16 @@ class Upstream:
 
         ``headers`` stand before the connection's own of the same name.
         """
-        here = attempt.link
-        accept = (b"accept", b"text/event-stream" if stream else b"application/json")
+        here, entry = attempt.link, attempt.entry
+        streams = stream or entry.always_streams
+        wrapped = wrapping(entry, operation, attempt.model, body, headers, here.values, stream=stream)
+        if wrapped is not None:
+            body, headers = wrapped.body, wrapped.headers
+        target = entry.target(operation, attempt.model, stream=streams)
+        accept = (b"accept", b"text/event-stream" if streams else b"application/json")
         outbound = Outbound(
             "POST",
-            here.base_path + attempt.entry.target(operation, attempt.model, stream=stream),
+            here.base_path + (filled(target, here.values) if "{" in target else target),
             _over((*here.headers, accept), headers),
             body,
             here.route,
@@ -139,7 +157,7 @@ class Upstream:
         if here.gauge is not None:
             self._listen(attempt, here.gauge, reply)
         if reply.status < 300:
-            return reply
+            return reply if wrapped is None else wrapped.opened(reply)
         try:
             raise await refused(attempt, reply)
         finally:
@@ -155,11 +173,11 @@ class Upstream:
         credential = link.credential
         signed = await credential.sign(outbound) if credential is not None else outbound
         try:
-            transport = self._transports.of(link.route, link.transport)
-            reply = await transport.send(signed)
+            reply = await self._transports.of(signed.route, link.transport).send(signed)
             if reply.status != 401 or credential is None or not await _renewed(credential, signed, reply):
                 return reply
-            return await transport.send(await credential.sign(outbound))
+            signed = await credential.sign(outbound)
+            return await self._transports.of(signed.route, link.transport).send(signed)
         except TransportError as wrong:
             raise transport_failure(wrong) from None
 
@@ -211,8 +229,12 @@ async def refused(attempt: Attempt, reply: Reply) -> UpstreamFailure:
             f"The provider answered {reply.status}, a redirect, which is not followed.",
             status=reply.status,
         )
-    failure = FORMATS[attempt.entry.format].error_from(raw, reply.status) or UpstreamFailure(
-        Kind.SERVER, f"The provider answered {reply.status} without saying why.", status=reply.status
+    failure = (
+        failure_in(attempt.entry, raw, reply.status, reply.headers)
+        or FORMATS[attempt.entry.format].error_from(raw, reply.status)
+        or UpstreamFailure(
+            Kind.SERVER, f"The provider answered {reply.status} without saying why.", status=reply.status
+        )
     )
     told = retry_after(reply.headers, time.time())
     failure.retry_after = failure.retry_after if told is None else told  # Google says it in the body

@@ -17,6 +17,7 @@ from providers.wire.gemini.counting import count_request as gemini_count
 from providers.wire.openai_chat.passing import ChatRequest, parse
 from providers.wire.translation import Asked
 from providers.wire.types import Part, Request
+from providers.wrapping import rewrites
 from routing.gateway.conversations import Conversations, conversation_of
 from routing.gateway.foreign import foreign
 from routing.gateway.keeper import Keeper
@@ -84,7 +85,8 @@ class Asking:
         peek = self.peek
         if isinstance(peek, Peek) and attempt.entry.format == self._exchange.call.endpoint.format and not peek.ours:
             traits = traits_of(attempt.entry, attempt.model)
-            peek = replace(peek, ours=foreign(attempt.entry.format, peek.fields, traits))
+            mended = foreign(attempt.entry.format, peek.fields, traits) or rewrites(attempt.entry)
+            peek = replace(peek, ours=mended)
         return lane_for(attempt, self._exchange.call, peek, self.canonical, self.asked, self._remember)
 
     def counted(self) -> Request:

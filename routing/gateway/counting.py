@@ -28,7 +28,7 @@ async def count(exchange: Exchange, asking: Asking) -> None:
     format = exchange.call.endpoint.format
     assert exchange.tries is not None
     async for attempt in exchange.tries:
-        if attempt.entry.format != format:
+        if attempt.entry.format != format or attempt.entry.envelope:
             break
         exchange.record.attempt = attempt
         try:

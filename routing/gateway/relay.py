@@ -42,6 +42,8 @@ class Opened:
                 await writer.piece(last)
         except TransportError as wrong:
             return None if reader.done else transport_failure(wrong)
+        except UpstreamFailure as failure:  # an envelope's stream that is none
+            return None if reader.done else failure
         return reader.failure
 
     async def drain(self) -> None:
@@ -50,7 +52,7 @@ class Opened:
             async with asyncio.timeout(DRAIN_SECONDS):
                 async for _ in self._chunks:
                     pass
-        except (TransportError, TimeoutError):
+        except (TransportError, UpstreamFailure, TimeoutError):
             return  # the answer was whole; only the connection is lost, and aclose closes it
 
 
@@ -76,6 +78,9 @@ async def open_stream(
     except TransportError as wrong:
         await reply.aclose()
         raise transport_failure(wrong) from None
+    except UpstreamFailure as failure:
+        await reply.aclose()
+        raise cleaned(attempt, classify(failure, attempt.entry.failures)) from None
     except BaseException:
         await reply.aclose()
         raise

@@ -69,6 +69,7 @@ class TestRules:
         assert sent(raw(), rules)["max_tokens"] == 4096 and sent(raw(), rules)["response_format"] == {"type": "text"}
         assert sent(raw('"max_tokens":3'), rules)["max_tokens"] == 3
         assert sent(raw('"max_tokens":null'), rules)["max_tokens"] is None
+        assert sent(raw('"user":""'), RequestRules(default={"user": "somebody"}))["user"] == "somebody"
 
     def test_default_after_rename(self) -> None:
         rules = RequestRules(rename={"max_completion_tokens": "max_tokens"}, default={"max_tokens": 1})
