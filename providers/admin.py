@@ -123,7 +123,7 @@ class ConnectionForm(forms.ModelForm):
 
     class Meta:
         model = Connection
-        fields = ("provider", "name", "priority", "enabled")
+        fields = ("provider", "name", "parameters", "priority", "enabled")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -133,13 +133,27 @@ class ConnectionForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         """Seal the secret here already, so that a refusal is an error of the form."""
         cleaned = super().clean() or self.cleaned_data
-        if cleaned.get("provider") and cleaned.get("secret"):
+        if cleaned.get("provider") and "parameters" in cleaned:
             probe = Connection(provider=cleaned["provider"])
             try:
-                connections.set_secret(probe, cleaned["secret"])
-            except (connections.BadConnection, registry.BadProvider) as wrong:
-                self.add_error("secret", str(wrong))
+                connections.set_parameters(probe, _texts(cleaned["parameters"]))
+                cleaned["parameters"] = probe.parameters
+                if cleaned.get("secret"):
+                    connections.set_secret(probe, cleaned["secret"])
+            except connections.BadConnection as wrong:
+                self.add_error(wrong.field if wrong.field in self.fields else None, str(wrong))
+            except registry.BadProvider as wrong:
+                self.add_error(None, str(wrong))
         return cleaned
+
+
+def _texts(given: Any) -> dict[str, str]:
+    """A column of JSON can be given anything."""
+    if given in (None, ""):
+        return {}
+    if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
+        raise connections.BadConnection("parameters", _t("An object of texts is expected."))
+    return given
 
 
 @admin.register(Connection)
@@ -151,6 +165,7 @@ class ConnectionAdmin(ModelAdmin):
     fields = (
         "provider",
         "name",
+        "parameters",
         "secret",
         "priority",
         "enabled",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -16,14 +15,16 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from providers import proxies, registry
+from providers.addresses import AddressRefused, check_url
+from providers.auth import secrets
 from providers.entry import Entry
 from providers.fields import reveal
 from providers.models import Connection, Provider
 from providers.probe import Probe, probe
 from providers.proxies import Way
+from providers.special import UNSPOKEN
 from providers.vault import SecretUnreadable
 
-LONGEST_SECRET = 8192
 TESTS_AT_ONCE = 5
 
 
@@ -73,6 +74,12 @@ def unusable_credential(connection: Connection, entry: Entry) -> str | None:
     """None when the credential can be used with its provider; else why not, as a sentence for people."""
     if entry.ended:
         return _ended(entry)
+    if entry.envelope in UNSPOKEN:
+        return str(UNSPOKEN[entry.envelope])
+    try:
+        entry = at(entry, connection.parameters)
+    except BadConnection as wrong:
+        return str(wrong)
     try:
         secret = secret_of(connection)
     except SecretUnreadable:
@@ -81,6 +88,8 @@ def unusable_credential(connection: Connection, entry: Entry) -> str | None:
         return _("An API key is needed.") if entry.needs_secret else None
     if connection.origin != entry.origin:
         return _("The provider's address changed since the API key was entered; enter it again.")
+    if not secrets.fits(entry.auth, secret):
+        return _("The provider is signed in to differently since the API key was entered; enter it again.")
     return None
 
 
@@ -91,18 +100,32 @@ def _ended(entry: Entry) -> str:
     }
 
 
+def at(entry: Entry, parameters: Mapping[str, str]) -> Entry:
+    """The entry with a connection's values in its address and headers. Raises BadConnection, field ``parameters``."""
+    try:
+        filled = entry.at(parameters)
+        if filled is not entry:
+            check_url(filled.base_url, allow_private=entry.allow_private_network)
+    except (AddressRefused, ValueError) as wrong:
+        raise BadConnection("parameters", str(wrong)) from None
+    return filled
+
+
 # -- writing ------------------------------------------------------------------------------------------------------
 def set_secret(connection: Connection, text: str | None) -> None:
     """Give a connection its credential, bound to the address its provider has now; empty takes it away.
 
-    A stored row is saved (these two columns); a new one is left to its own ``save()``. Raises BadConnection and
-    BadProvider.
+    The text is one of the provider's auth scheme (``auth.secrets``); its parameters, which are a part of the address,
+    must be there before. A stored row is saved (these two columns); a new one is left to its own ``save()``. Raises
+    BadConnection and BadProvider.
     """
-    secret = (text or "").strip()
-    if len(secret) > LONGEST_SECRET or not re.fullmatch(r"[\x21-\x7e]*", secret):
-        _refuse("secret", _("An API key is one line of visible ASCII characters."))
+    entry = registry.effective_of(connection.provider)
+    try:
+        secret = secrets.normalised(entry.auth, text or "")
+    except secrets.BadSecret as wrong:
+        _refuse("secret", str(wrong))
     connection.secret = secret or None
-    connection.origin = registry.effective_of(connection.provider).origin if secret else ""
+    connection.origin = at(entry, connection.parameters).origin if secret else ""
     if not connection._state.adding:
         connection.save(update_fields=["secret", "origin"])
 
@@ -111,6 +134,26 @@ def check_open(entry: Entry) -> None:
     """Whether the provider can be connected at all. Raises BadConnection when the vendor has ended it."""
     if entry.ended:
         _refuse("provider", _ended(entry))
+
+
+def set_parameters(connection: Connection, given: Mapping[str, str]) -> None:
+    """Give a connection its values for the provider's placeholders; the caller saves. Empty ones count as not given.
+
+    Raises BadConnection for a value that is missing or does not fit, a name that the provider does not have, and an
+    address that the guard refuses.
+    """
+    entry = registry.effective_of(connection.provider)
+    said = {name: value.strip() for name, value in given.items() if value.strip()}
+    known = {parameter.name for parameter in entry.parameters}
+    if unknown := sorted(set(said) - known):
+        names = ", ".join(sorted(known)) or _("none")
+        _refuse(
+            "parameters",
+            _("%(name)s is not a parameter of this provider; it has: %(known)s.")
+            % {"name": unknown[0], "known": names},
+        )
+    at(entry, said)
+    connection.parameters = said
 
 
 def set_proxy(connection: Connection, wanted: str | None) -> bool:
@@ -129,10 +172,13 @@ def add(
     priority: int = 1,
     proxy: str | None = None,
     enabled: bool = True,
+    parameters: Mapping[str, str] | None = None,
 ) -> Connection:
-    """A new, saved connection. Raises BadConnection (name taken or empty, key or proxy malformed) and BadProvider."""
+    """A new, saved connection. Raises BadConnection (name taken or empty, key, parameter or proxy malformed) and
+    BadProvider."""
     check_open(registry.effective_of(provider))
     connection = Connection(provider=provider, name=name.strip(), priority=priority, enabled=enabled)
+    set_parameters(connection, parameters or {})
     set_secret(connection, secret)
     try:
         connection.full_clean(exclude=["secret"])
@@ -165,7 +211,7 @@ def test_many(connections: Iterable[Connection]) -> list[Probe]:
 
 test_many.__test__ = False  # type: ignore[attr-defined]
 
-Prepared = Probe | tuple[Entry, str | None, str | None]
+Prepared = Probe | tuple[Entry, str | None, str | None, Mapping[str, str]]
 
 
 def _prepared(connection: Connection) -> Prepared:
@@ -177,7 +223,7 @@ def _prepared(connection: Connection) -> Prepared:
     way = proxies.way_of(connection)
     if reason := unusable_credential(connection, entry) or proxies.fault_of(way):
         return Probe(ok=False, message=reason)
-    return entry, secret_of(connection), proxies.url_of(way)
+    return at(entry, connection.parameters), secret_of(connection), proxies.url_of(way), connection.parameters
 
 
 async def _run(prepared: Sequence[Prepared]) -> list[Probe]:

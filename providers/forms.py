@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from providers import catalogue, connections, proxies, registry
+from providers.auth import secrets
 from providers.entry import FORMATS, Entry
 from providers.fields import WriteOnlyField
 from providers.models import Connection, Provider, ProviderModel, Proxy, Tier
@@ -48,17 +49,70 @@ class ConnectionForm(forms.ModelForm):
     def __init__(self, *args: Any, entry: Entry, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.entry = entry
-        if entry.takes_secret:
+        self._add_parameters()
+        if entry.auth in secrets.PARTS:
+            self._add_parts()
+        elif entry.takes_secret:
             self.fields["secret"] = WriteOnlyField(
                 label=_("API key"), required=self._needs_secret, help_text=self._secret_help
             )
             self.fields["secret"].widget.attrs.update(
                 LTR, placeholder="…" if self.instance.secret else entry.key_prefix
             )
-            self.order_fields(self.field_order)
+        self.order_fields(("name", "secret", *self._parts.values(), *self._values.values(), *self.field_order))
         if not self.instance.pk:
             self.initial["name"] = _("main")
         self.initial["proxy"] = proxies.written(self.instance)
+
+    @property
+    def _values(self) -> dict[str, str]:
+        """The provider's parameters → the names of their fields."""
+        return {parameter.name: f"parameter_{parameter.name}" for parameter in self.entry.parameters}
+
+    @property
+    def _parts(self) -> dict[str, str]:
+        """The parts of a secret that is made of several → the names of their fields."""
+        return {part.name: f"secret_{part.name}" for part in secrets.PARTS.get(self.entry.auth, ())}
+
+    def _add_parameters(self) -> None:
+        for parameter in self.entry.parameters:
+            name = self._values[parameter.name]
+            self.fields[name] = forms.CharField(
+                label=_(parameter.label), required=parameter.required and not parameter.default, max_length=200
+            )
+            self.fields[name].widget.attrs.update(LTR, placeholder=parameter.default or parameter.example)
+            self.initial[name] = self.instance.parameters.get(parameter.name, "")
+
+    def _add_parts(self) -> None:
+        """Written only, each of them; left empty together, the stored secret stays."""
+        for number, part in enumerate(secrets.PARTS[self.entry.auth]):
+            field: Any = WriteOnlyField(
+                label=part.label,
+                required=self._needs_secret and len(self._parts) == 1,
+                help_text=self._secret_help if number == 0 else "",
+            )
+            if part.lines:
+                field.widget = forms.Textarea(attrs={"rows": 6})
+            field.widget.attrs.update(LTR, placeholder="…" if self.instance.secret else "")
+            self.fields[self._parts[part.name]] = field
+
+    def clean(self) -> Any:
+        cleaned = super().clean() or self.cleaned_data
+        if self._parts:
+            cleaned["secret"] = self._joined(cleaned)
+        return cleaned
+
+    def _joined(self, cleaned: Any) -> str | None:
+        try:
+            secret = secrets.joined(
+                self.entry.auth, {part: cleaned.get(name) or "" for part, name in self._parts.items()}
+            )
+        except secrets.BadSecret as wrong:
+            self.add_error(self._parts.get(wrong.field) or next(iter(self._parts.values())), str(wrong))
+            return None
+        if not secret and self._needs_secret and not self.errors:
+            self.add_error(next(iter(self._parts.values())), _("A key is needed."))
+        return secret or None
 
     @property
     def _needs_secret(self) -> bool:
@@ -84,10 +138,13 @@ class ConnectionForm(forms.ModelForm):
         """Save what was typed; False when the secret is refused, and then the form says why."""
         proxies.choose(self.instance, self.cleaned_data["proxy"])
         try:
+            given = {name: self.cleaned_data.get(field) or "" for name, field in self._values.items()}
+            connections.set_parameters(self.instance, given)
             if secret := self.cleaned_data.get("secret"):
                 connections.set_secret(self.instance, secret)
         except (connections.BadConnection, registry.BadProvider) as wrong:
-            self.add_error("secret" if "secret" in self.fields else None, str(wrong))
+            field = self._values.get(str(wrong).partition(":")[0].partition(" ")[0], wrong.field)
+            self.add_error(field if field in self.fields else None, str(wrong))
             return False
         self.instance.save()
         return True

@@ -221,6 +221,12 @@ class Connection(models.Model):
     origin = models.CharField(
         max_length=300, blank=True, editable=False
     )  # scheme://host:port the secret was given for; it is never sent anywhere else
+    parameters = models.JSONField(
+        _("parameters"),
+        default=dict,
+        blank=True,
+        help_text=_("Values of the provider's placeholders: region, project …"),
+    )
     priority = models.PositiveIntegerField(_("priority"), default=1, help_text=_("Lower is tried first."))
     weight = models.PositiveIntegerField(
         _("weight"), default=1, validators=[MaxValueValidator(100)], help_text=_("For the choice by weight.")

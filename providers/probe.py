@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 from django.conf import settings
 
-from providers import outward
+from providers import outward, trial
 from providers.addresses import AddressRefused, check_url
 from providers.entry import Entry
 from providers.words import clean_words
@@ -52,9 +53,15 @@ class _TooLong(Exception):
     """A reply beyond the limit."""
 
 
-async def probe(entry: Entry, secret: str | None, proxy: str | None = None) -> Probe:
+async def probe(
+    entry: Entry, secret: str | None, proxy: str | None = None, parameters: Mapping[str, str] | None = None
+) -> Probe:
     """Ask for the list of models, or where that says nothing of the credential, for one token of chat. Never raises
-    for what the other side does; the address is checked first and nothing is redirected."""
+    for what the other side does; the address is checked first and nothing is redirected. ``parameters`` are in the
+    entry's address already."""
+    if trial.needed(entry):
+        tried = await trial.trial(entry, secret, proxy, parameters or {})
+        return Probe(ok=tried.ok, message=tried.message, latency_ms=tried.ms)
     secrets = (secret, proxy, urlsplit(proxy).password if proxy else None, urlsplit(entry.base_url).netloc)
     try:
         check_url(entry.base_url, allow_private=entry.allow_private_network)
@@ -96,8 +103,9 @@ async def _ask(client: httpx.AsyncClient, entry: Entry, secrets: tuple[str | Non
 
 def _client(entry: Entry, secret: str | None, proxy: str | None) -> httpx.AsyncClient:
     headers = {"user-agent": settings.USER_AGENT, "accept-encoding": "identity", **entry.headers}
-    if secret and entry.auth != "none":
-        headers["authorization"] = f"Bearer {secret}"
+    if secret and entry.takes_secret:
+        header, value = entry.credential(secret)
+        headers[header] = value
     return outward.client(entry.base_url, headers, allow_private=entry.allow_private_network, proxy=proxy)
 
 

@@ -170,6 +170,7 @@ def _provider(entry: Entry, rows: Iterable[Connection], strategy: str, everywher
                 proxy=proxies.url_of(way),
                 way=way.label,
                 user_agent=settings.USER_AGENT,
+                parameters=row.parameters,
             )
         )
         if pace := Pace(row.requests_per_minute, row.min_gap_ms / 1000, row.max_concurrent):

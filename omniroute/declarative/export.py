@@ -117,6 +117,8 @@ def _connection(row: Connection, names: _Names) -> dict[str, Any]:
         for name, usual in CONNECTION_DEFAULTS.items()
         if name not in ("priority", "enabled") and getattr(row, name) != usual
     }
+    if row.parameters:
+        fields["parameters"] = row.parameters
     if row.secret:
         fields["api_key"] = names.secret(row, "secret", f"{row.provider_id} {row.name} api key")
     if row.proxy or row.direct:

@@ -8,8 +8,9 @@ from typing import Any
 from omniroute.declarative import ways
 from omniroute.declarative.changes import Work, assign
 from omniroute.declarative.readers import Item
-from providers import catalogue, registry
+from providers import catalogue, connections, registry
 from providers.addresses import AddressRefused, check_url
+from providers.auth import secrets
 from providers.connections import set_secret
 from providers.entry import Entry
 from providers.fields import reveal
@@ -177,9 +178,15 @@ def apply_connections(items: Sequence[Item], work: Work, unlisted: set[str]) -> 
 def _connection(row: Connection, item: Item, entry: Entry, work: Work) -> None:
     new, name = row._state.adding, f"{row.provider_id}/{row.name}"
     details = assign(row, {field: item.get(field, default) for field, default in CONNECTION_DEFAULTS.items()})
-    if "api_key" in item and not _is(row, item["api_key"], entry.origin):
-        details.append("secret changed" if item["api_key"] else "secret removed")
-        set_secret(row, item["api_key"])
+    try:
+        details += _parameters(row, item)
+        secret = secrets.normalised(entry.auth, item.get("api_key") or "") or None
+        if "api_key" in item and not _is(row, secret, connections.at(entry, row.parameters).origin):
+            details.append("secret changed" if secret else "secret removed")
+            set_secret(row, secret)
+    except (connections.BadConnection, secrets.BadSecret) as bad:
+        work.refuse(item, "api_key" if isinstance(bad, secrets.BadSecret) else bad.field, str(bad))
+        return
     if "proxy" in item:
         details += ways.chosen(row, item, work)
     if new or details:
@@ -188,6 +195,18 @@ def _connection(row: Connection, item: Item, entry: Entry, work: Work) -> None:
         work.added("connection", name)
     else:
         work.changed("connection", name, details)
+
+
+def _parameters(row: Connection, item: Item) -> list[str]:
+    """What changed. The file says all of them: those that it leaves out are gone. Raises BadConnection."""
+    before = row.parameters
+    connections.set_parameters(row, dict(item.get("parameters", ())))
+    names = sorted({*before, *row.parameters})
+    return [
+        f"parameters.{name}: {before.get(name, '')!r} → {row.parameters.get(name, '')!r}"
+        for name in names
+        if before.get(name) != row.parameters.get(name)
+    ]
 
 
 def _is(row: Connection, wanted: str | None, origin: str) -> bool:

@@ -175,6 +175,17 @@ def credential(shortest: int = 1) -> Reader:
     return read
 
 
+def secret(node: Node, path: str) -> str:
+    """As ``credential``, or a JSON object for schemes that want several values; what it must hold depends on whom it
+    is for. No message ever quotes it."""
+    value = node.value
+    if not isinstance(value, str) or not value.lstrip().startswith("{"):
+        return credential()(node, path)
+    if not value.isascii() or len(value) > 16384:
+        raise wrong(node, path, "must be ASCII text of at most 16384 characters")
+    return value.strip()
+
+
 def flag(node: Node, path: str) -> bool:
     value = _unquoted(node)
     if not isinstance(value, bool):

@@ -122,7 +122,8 @@ CONNECTION = Fields(
     {
         "provider": readers.slug(60),
         "name": text(100),
-        "api_key": readers.credential(),
+        "api_key": readers.secret,
+        "parameters": readers.pairs(re.compile(r"[a-z_]+"), text(200)),
         "priority": readers.whole(0, BIGGEST),
         "weight": readers.whole(0, 100),
         "requests_per_minute": readers.whole(0, BIGGEST),

@@ -20,11 +20,16 @@ from providers.quota_api import AskedSerializer
 
 
 class ConnectionSerializer(serializers.ModelSerializer[Connection]):
-    """A credential. ``secret`` is written and never shown; null or an empty text removes it."""
+    """A credential. ``secret`` is written and never shown; null or an empty text removes it.
+
+    It is a key; for providers that want several values, the JSON text that ``docs/provider-credentials.md`` names.
+    ``parameters`` are the provider's own: region, project, account …; they replace all earlier ones.
+    """
 
     name = serializers.CharField(max_length=100)
     priority = serializers.IntegerField(min_value=0, max_value=2_147_483_647, required=False)
-    secret = serializers.CharField(write_only=True, required=False, allow_null=True, allow_blank=True, max_length=8192)
+    secret = serializers.CharField(write_only=True, required=False, allow_null=True, allow_blank=True, max_length=16384)
+    parameters = serializers.DictField(child=serializers.CharField(max_length=200, allow_blank=True), required=False)
     proxy = ProxyReference()
     has_secret = serializers.SerializerMethodField()
     proxy_in_force = serializers.SerializerMethodField()
@@ -33,7 +38,8 @@ class ConnectionSerializer(serializers.ModelSerializer[Connection]):
     class Meta:
         model = Connection
         fields = [
-            "id", "provider", "name", "secret", "has_secret", "proxy", "proxy_in_force", "priority", "enabled",
+            "id", "provider", "name", "secret", "has_secret", "parameters", "proxy", "proxy_in_force",
+            "priority", "enabled",
             "problem", "created_at", "tested_at", "test_ok", "test_message", "test_latency_ms",
         ]  # fmt: skip
         read_only_fields = ["tested_at", "test_ok", "test_message", "test_latency_ms"]
@@ -92,6 +98,8 @@ class ConnectionViewSet(OfProvider):
         row, data = serializer.instance, dict(serializer.validated_data)
         if "proxy" in data:
             connections.set_proxy(row, data.pop("proxy"))
+        if "parameters" in data:
+            connections.set_parameters(row, data.pop("parameters"))
         secret = [data.pop("secret")] if "secret" in data else []
         for name, value in data.items():
             setattr(row, name, value)

@@ -64,3 +64,13 @@ def limits(gateway: Any) -> Any:
 
     yield change
     gateway.runtime.gateway._limits = before
+
+
+@pytest.fixture
+def vendors(gateway: Any, make_key: Any, patient: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """``vendors.connect("bedrock", vendor.url)`` → clients; see tests.routing.envelopes."""
+    from tests.routing.envelopes import Vendors
+
+    made = Vendors(gateway, make_key, monkeypatch)
+    yield made
+    made.close()

@@ -1,0 +1,111 @@
+"""Azure, Copilot and Codex behind the gateway: a header, an exchange, and an upstream that only streams."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import openai
+import pytest
+
+from tests.routing.envelopes import HELLO
+from tests.simulator.vendor import Pieces, Seen, Vendor
+
+COMPLETION = {
+    "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7},
+}  # fmt: skip
+
+
+def test_azure_is_asked_at_the_resource_with_its_own_header(vendors: Any, gateway: Any) -> None:
+    with Vendor(lambda seen: (200, COMPLETION)) as vendor:
+        url = vendor.url + "/{resource}/openai/v1"
+        clients = vendors.connect("azure", url, secret="azure-key", parameters={"resource": "my-resource"})
+        reply = clients.chat.chat.completions.create(model="azure/my-deployment", messages=HELLO)
+        answer = clients.messages.messages.create(model="azure/my-deployment", max_tokens=50, messages=HELLO)
+    assert reply.choices[0].message.content == answer.content[0].text == "Hello"
+    for seen in vendor.seen:
+        assert seen.target == "/my-resource/openai/v1/chat/completions" and seen.headers["api-key"] == "azure-key"
+        assert seen.json["model"] == "my-deployment" and "authorization" not in seen.headers
+
+
+def test_copilot_answers_with_an_exchanged_token(vendors: Any, gateway: Any) -> None:
+    def answer(seen: Seen) -> Any:
+        if seen.target == "/copilot_internal/v2/token":
+            return 200, {"token": "tid=1", "expires_at": 2_000_000_000, "endpoints": {"api": vendor.url}}
+        return 200, COMPLETION
+
+    with Vendor(answer) as vendor:
+        url = f"{vendor.url}/copilot_internal/v2/token"
+        clients = vendors.connect("github", vendor.url, secret="gho_token", token_url=url)
+        for _ in range(2):
+            assert clients.chat.chat.completions.create(model="gh/gpt-4o", messages=HELLO).choices[0].message.content
+    exchange, first, second = vendor.seen
+    assert exchange.headers["authorization"] == "token gho_token" and exchange.headers["x-github-api-version"]
+    assert first.headers["authorization"] == second.headers["authorization"] == "Bearer tid=1"
+    assert first.headers["copilot-integration-id"] == "vscode-chat" and "gho_token" not in str((first, second))
+
+
+# -- Codex ------------------------------------------------------------------------------------------------------------
+ITEM = {
+    "id": "msg_1", "type": "message", "role": "assistant", "status": "completed",
+    "content": [{"type": "output_text", "text": "Hello", "annotations": []}],
+}  # fmt: skip
+RESPONSE: dict[str, Any] = {
+    "id": "resp_1", "object": "response", "created_at": 1, "status": "completed", "model": "gpt-5.2-codex",
+    "output": [], "parallel_tool_calls": True, "tool_choice": "auto", "tools": [],
+    "usage": {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7},
+}  # fmt: skip
+STREAM = [
+    {"type": "response.created", "response": {**RESPONSE, "status": "in_progress"}},
+    {"type": "response.output_item.added", "output_index": 0, "item": {**ITEM, "content": []}},
+    {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "item_id": "msg_1", "delta": "Hello"},
+    {"type": "response.output_item.done", "output_index": 0, "item": ITEM},
+    {"type": "response.completed", "response": RESPONSE},
+]
+
+
+def streamed(*said: dict[str, Any]) -> Pieces:
+    frames = [f"event: {it['type']}\ndata: {json.dumps(it)}\n\n".encode() for it in said]
+    return Pieces("text/event-stream", tuple(frames))
+
+
+def test_codex_streams_always_and_is_collected_for_who_asked_at_once(vendors: Any, gateway: Any) -> None:
+    with Vendor(lambda seen: (200, streamed(*STREAM))) as vendor:
+        clients = vendors.connect("codex", vendor.url)
+        whole = clients.chat.responses.create(model="cx/gpt-5.2-codex", input="Say hello", temperature=0.5, store=True)
+        assert whole.output_text == "Hello" and whole.usage.output_tokens == 2
+        chat = clients.chat.chat.completions.create(model="cx/gpt-5.2-codex", messages=HELLO)
+        assert chat.choices[0].message.content == "Hello"
+        message = clients.messages.messages.create(model="cx/gpt-5.2-codex", max_tokens=50, messages=HELLO)
+        assert message.content[0].text == "Hello"
+        chunks = clients.chat.chat.completions.create(model="cx/gpt-5.2-codex", messages=HELLO, stream=True)
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "Hello"
+    for seen in vendor.seen:
+        assert seen.target == "/responses" and seen.headers["accept"] == "text/event-stream"
+        assert seen.json["stream"] is True and seen.json["store"] is False and seen.json["instructions"]
+        assert seen.json["include"] == ["reasoning.encrypted_content"]
+        assert not {"temperature", "max_output_tokens", "max_tokens"} & seen.json.keys()
+    assert [row.output_tokens for row in gateway.records(4)] == [2, 2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        STREAM[:3],
+        [STREAM[0], {"type": "error", "code": "server_error", "message": "It broke.", "param": None}],
+        [
+            {
+                "type": "response.failed",
+                "response": {**RESPONSE, "status": "failed", "error": {"code": "server_error", "message": "It broke."}},
+            }
+        ],
+    ],
+)
+def test_a_stream_that_fails_is_a_failure_for_who_asked_at_once(vendors: Any, gateway: Any, said: Any) -> None:
+    with Vendor(lambda seen: (200, streamed(*said))) as vendor:
+        clients = vendors.connect("codex", vendor.url)
+        with pytest.raises(openai.InternalServerError):
+            clients.chat.responses.create(model="cx/gpt-5.2-codex", input="Say hello")
+    assert gateway.records()[0].result != "ok"
