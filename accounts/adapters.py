@@ -18,10 +18,9 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from accounts import identity, invitations, throttling
+from accounts.custody import MFA_CONTEXT
 from accounts.models import User
 from providers.fields import ring
-
-MFA_CONTEXT = "mfa_authenticator.data"
 
 
 class AccountAdapter(DefaultAccountAdapter):

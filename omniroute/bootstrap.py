@@ -23,6 +23,7 @@ from omniroute import __version__, keyfiles, migrated, preflight
 from omniroute.background import make_queue
 from omniroute.environment import Environment, current
 from omniroute.refusal import Refusal
+from providers.vault import KeyRing
 
 MIGRATION_LOCK = 0x6F6D6E69  # any number that is ours; ends with the connection
 
@@ -94,7 +95,7 @@ def lock(data_dir: Path, *, for_server: bool) -> int:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        owner = os.read(handle, 20).decode(errors="replace").strip()
+        owner = os.read(handle, 20).decode(errors="replace").partition("\n")[0]
         os.close(handle)
         if for_server:
             raise Refusal(f"Another omniroute (process {owner}) runs on {data_dir}; stop it first.") from None
@@ -102,8 +103,30 @@ def lock(data_dir: Path, *, for_server: bool) -> int:
             f"The database must be migrated, but an older omniroute (process {owner}) is using it; stop that first."
         ) from None
     os.ftruncate(handle, 0)
-    os.write(handle, f"{os.getpid()}\n".encode())
+    os.write(handle, f"{os.getpid()}\n{_key_ids()}\n".encode())
     return handle
+
+
+def _key_ids() -> str:
+    """The ids of the keys this process goes by; empty when it reads them again from their file when that changes."""
+    environment = current()
+    return " ".join(KeyRing(environment.encryption_keys).ids) if environment.encryption_keys else ""
+
+
+def server_without_key(data_dir: Path, key_id: str) -> str | None:
+    """The process id of a server that runs on the directory and could not open what this key seals; else None."""
+    try:
+        handle = os.open(data_dir / "lock", os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        process, _, ids = os.read(handle, 4096).decode(errors="replace").partition("\n")
+        return process if (current().encryption_keys or ids.strip()) and key_id not in ids.split() else None
+    finally:
+        os.close(handle)
+    return None
 
 
 def _save_keys(environment: Environment, done: Prepared) -> None:
@@ -204,7 +227,6 @@ def set_up() -> None:
     import django
 
     from omniroute import logs
-    from providers.vault import KeyRing
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "omniroute.settings")
     os.umask(0o077)  # the database, its copies and the queue are the operator's alone

@@ -11,10 +11,14 @@ import base64
 import os
 import secrets
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
 from omniroute.environment import Environment, current
+from providers.vault import keys_in
+
+ENCRYPTION_KEY = "encryption_key"  # the file in the data directory
 
 
 class KeyFileError(RuntimeError):
@@ -42,11 +46,11 @@ def load(environment: Environment) -> Keys:
         unsaved.append("secret_key")
     encryption_keys = environment.encryption_keys
     if not encryption_keys:
-        stored = _stored(environment.data_dir / "encryption_key")
+        stored = _stored(environment.data_dir / ENCRYPTION_KEY)
         if stored is None:
-            stored = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
-            unsaved.append("encryption_key")
-        encryption_keys = tuple(part.strip() for part in stored.split(",") if part.strip())
+            stored = _fresh_key()
+            unsaved.append(ENCRYPTION_KEY)
+        encryption_keys = keys_in(stored)
     return Keys(secret_key, encryption_keys, tuple(unsaved))
 
 
@@ -58,17 +62,56 @@ def current_keys() -> Keys:
 
 def save(environment: Environment, keys: Keys) -> None:
     """Write the fresh secrets, 0600, never over an existing file."""
-    content = {"secret_key": keys.secret_key, "encryption_key": ",".join(keys.encryption_keys)}
+    content = {"secret_key": keys.secret_key, ENCRYPTION_KEY: ",".join(keys.encryption_keys)}
     for name in keys.unsaved:
         path = environment.data_dir / name
         try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            _write(path, content[name], os.O_EXCL)
         except FileExistsError:
             raise KeyFileError(f"{path} appeared while starting; start again to use it.") from None
-        with os.fdopen(handle, "w") as file:
-            file.write(content[name] + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+
+
+def add_key(environment: Environment) -> Path:
+    """Put a fresh encryption key in front of those in the file; returns where the file as it was lies now.
+
+    The file changes at once and as a whole; it and the copy are 0600. Raises KeyFileError.
+    """
+    path = environment.data_dir / ENCRYPTION_KEY
+    stored = _stored(path)
+    if stored is None:
+        raise KeyFileError(f"{path} does not exist; start omniroute once.")
+    copy = path.with_name(f"{ENCRYPTION_KEY}.{datetime.now(UTC):%Y%m%dT%H%M%S.%f}")
+    fresh = path.with_name(f"{ENCRYPTION_KEY}.new")
+    try:
+        _write(copy, stored, os.O_EXCL)
+        _write(fresh, f"{_fresh_key()},{stored}", os.O_TRUNC)
+        os.replace(fresh, path)
+        _sync(environment.data_dir)
+    except OSError as wrong:
+        raise KeyFileError(f"{path} cannot be changed: {wrong.strerror}.") from None
+    return copy
+
+
+def _write(path: Path, content: str, how: int) -> None:
+    """A file of mode 0600 that is on the disk when this returns. Raises OSError."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | how, 0o600)
+    with os.fdopen(handle, "w") as file:
+        os.fchmod(handle, 0o600)
+        file.write(content + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _fresh_key() -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 
 
 def _stored(path: Path) -> str | None:

@@ -27,6 +27,7 @@ QUIET = {
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
     "daphne": logging.WARNING,
+    "django.template": logging.INFO,  # below, it writes down what a page was given, a new key's text included
     "django.request": logging.ERROR,
     "django.security.DisallowedHost": logging.ERROR,
 }

@@ -16,7 +16,7 @@ from omniroute import __version__
 from omniroute.environment import current
 from omniroute.i18n.languages import LANGUAGES as LANGUAGE_ROWS
 from omniroute.i18n.languages import describe_to_django
-from omniroute.keyfiles import current_keys
+from omniroute.keyfiles import ENCRYPTION_KEY, current_keys
 
 env = current()
 keys = current_keys()
@@ -33,11 +33,13 @@ def resource(name: str) -> Path:
 # -- secrets ------------------------------------------------------------------------------------------------------
 SECRET_KEY = keys.secret_key
 ENCRYPTION_KEYS = keys.encryption_keys
+ENCRYPTION_KEY_FILE = None if env.encryption_keys else env.data_dir / ENCRYPTION_KEY
 # The base class of our encrypted fields builds a Fernet from this when imported; nothing is ever sealed with it.
 FIELD_ENCRYPTION_KEY = base64.urlsafe_b64encode(hashlib.sha256(b"unused:" + SECRET_KEY.encode()).digest()).decode()
 
 # -- the house ----------------------------------------------------------------------------------------------------
 DEBUG = env.debug
+DEFAULT_EXCEPTION_REPORTER_FILTER = "omniroute.reports.Discreet"
 DATA_DIR = env.data_dir
 USER_AGENT = f"OmniRoute/{__version__}"  # what providers see
 # daphne replaces runserver; imported anywhere else it would load Twisted into every process.

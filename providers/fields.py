@@ -8,28 +8,22 @@ expressions, look-ups) is refused. A loaded attribute is a :class:`~providers.va
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.conf import settings
 from django.core import checks
+from django.core.exceptions import FieldError
 from django.db import models
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
-from providers.vault import KeyRing, Sealed
+from providers.keyring import ring
+from providers.vault import VERSION, Sealed, SecretUnreadable
 
 if TYPE_CHECKING:
     from django.db.models import TextField as FernetTextField  # what it is; the package has no types
 else:
     from encrypted_model_fields.fields import EncryptedTextField as FernetTextField
-
-
-@cache
-def ring() -> KeyRing:
-    """The installation's key ring. Raises vault.BadKey."""
-    return KeyRing(settings.ENCRYPTION_KEYS)
 
 
 def reveal(row: models.Model, name: str) -> str | None:
@@ -104,12 +98,24 @@ class EncryptedTextField(FernetTextField):
         if value in (None, ""):
             return None
         if isinstance(value, Sealed):
-            return value
-        if not isinstance(value, str):
+            sealed = self._under_the_first_key(value, model_instance)
+        elif isinstance(value, str):
+            sealed = Sealed(ring().seal(value, self.context(model_instance)))
+        else:
             raise TypeError(f"{self.name} takes plain text, not {type(value).__name__}.")
-        sealed = Sealed(ring().seal(value, self.context(model_instance)))
         setattr(model_instance, self.attname, sealed)
         return sealed
+
+    def _under_the_first_key(self, value: Sealed, row: models.Model) -> Sealed:
+        """The value itself, but for an older key's: a row that is saved while the keys are rotated must not bring the
+        old one back. What cannot be opened is kept as it is."""
+        keys = ring()
+        if value.key_id == keys.primary:
+            return value
+        try:
+            return Sealed(keys.reseal(value.token, self.context(row)))
+        except SecretUnreadable:
+            return value
 
     def get_prep_value(self, value: Any) -> Any:
         return value
@@ -125,11 +131,41 @@ class EncryptedTextField(FernetTextField):
         raise TypeError(f"{self.name} is encrypted per row: assign it and call save(); update() cannot write it.")
 
     def get_lookup(self, lookup_name: str) -> Any:
-        """Sealed values differ each time: only ``isnull`` means anything."""
-        return super().get_lookup(lookup_name) if lookup_name == "isnull" else None
+        """Sealed values differ each time: a question about the text has no answer. What may be asked: whether there is
+        one (``isnull``), which key sealed it (``sealed_by``), whether it is still this one (``sealed_as``)."""
+        if lookup_name == "isnull":
+            return super().get_lookup(lookup_name)
+        return LOOKUPS.get(lookup_name)
 
     def get_transform(self, lookup_name: str) -> None:
         return None
+
+
+class SealedBy(models.Lookup):
+    """``secret__sealed_by="0a1b2c3d"``: values sealed by the key of this id."""
+
+    lookup_name, prepare_rhs = "sealed_by", False
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        if not isinstance(self.rhs, str) or not self.rhs.isalnum():
+            raise FieldError("sealed_by takes a key's id.")
+        column, parameters = self.process_lhs(compiler, connection)
+        return f"{column} LIKE %s", [*parameters, f"{VERSION}.{self.rhs}.%"]
+
+
+class SealedAs(models.Lookup):
+    """``secret__sealed_as=Sealed(…)``: the value has not been saved anew since it was read."""
+
+    lookup_name, prepare_rhs = "sealed_as", False
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        if not isinstance(self.rhs, Sealed):
+            raise FieldError("sealed_as takes a sealed value.")
+        column, parameters = self.process_lhs(compiler, connection)
+        return f"{column} = %s", [*parameters, self.rhs.token]
+
+
+LOOKUPS = {each.lookup_name: each for each in (SealedBy, SealedAs)}
 
 
 class SealingQuerySet(models.QuerySet[Any]):

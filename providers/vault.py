@@ -62,6 +62,15 @@ class KeyRing:
     def __repr__(self) -> str:
         return f"KeyRing({', '.join(self._ciphers)})"
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the keys, the one that seals first."""
+        return (self.primary, *(name for name in self._ciphers if name != self.primary))
+
+    def reseal(self, token: str, context: str) -> str:
+        """The same text under the first key. Raises SecretUnreadable."""
+        return self.seal(self.open(token, context), context)
+
     def seal(self, text: str, context: str) -> str:
         """Sealed form of text, bound to context, under the first key."""
         nonce = secrets.token_bytes(NONCE_BYTES)
@@ -84,6 +93,11 @@ class KeyRing:
             return cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], context.encode()).decode()
         except (InvalidTag, binascii.Error, ValueError):
             raise SecretUnreadable(f"The stored value of {context.split(':')[0]} was altered or moved.") from None
+
+
+def keys_in(text: str) -> tuple[str, ...]:
+    """The keys of a comma list, the first of which seals."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def key_id(key: bytes) -> str:

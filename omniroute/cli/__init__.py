@@ -28,6 +28,7 @@ COMMANDS = (
     Command("apply", "omniroute.cli.apply", "make the database match a declarative file"),
     Command("export", "omniroute.cli.export", "print the database as a declarative file"),
     Command("keys", "omniroute.cli.keys", "create client keys"),
+    Command("secrets", "omniroute.cli.secrets", "seal stored secrets under another key"),
     Command("doctor", "omniroute.cli.doctor", "check the installation", installed=False),
 )
 OWN_OPTIONS = ("-h", "--help", "--version")

@@ -121,24 +121,19 @@ def encryption_key() -> str:
 
 
 def secrets() -> str:
-    """Every sealed column of every row, opened; nothing of it is shown."""
-    from django.apps import apps
+    """Everything that is sealed, opened; nothing of it is shown."""
+    from providers import rotation
+    from providers.keyring import ring
 
-    from providers.fields import EncryptedTextField, reveal
-    from providers.vault import SecretUnreadable
-
-    read = unreadable = 0
-    for model in apps.get_models():
-        columns = [f.name for f in model._meta.concrete_fields if isinstance(f, EncryptedTextField)]
-        for row in _existing(model._default_manager.all) if columns else ():
-            for column in columns:
-                try:
-                    read += reveal(row, column) is not None
-                except SecretUnreadable:
-                    unreadable += 1
-    if unreadable:
-        raise Bad(f"{unreadable} of {read + unreadable} stored secrets cannot be opened; enter them again.")
-    return f"{read} stored, all readable"
+    found = _existing(lambda: rotation.survey(ring()))
+    if found.unreadable:
+        first = found.unreadable[0].rstrip(".")
+        raise Bad(
+            f"{len(found.unreadable)} of {found.values} stored secrets cannot be opened; enter them again "
+            f"(first: {first})"
+        )
+    told = f"{found.values} stored, all readable"
+    return f"{told}, {found.old} of them with an older key: run omniroute secrets rotate" if found.old else told
 
 
 def _existing(ask: Callable[[], T]) -> T:
