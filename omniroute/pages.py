@@ -112,14 +112,14 @@ def endpoint(request: HttpRequest) -> HttpResponse:
     """The base URL, snippets for each kind of client, and the model names the person's keys may use."""
     base = f"{settings.PUBLIC_URL or request.build_absolute_uri('/').rstrip('/')}/v1"
     working = keys.visible_to(_person(request)).filter(enabled=True).exclude(expires_at__lte=timezone.now())
-    patterns = list(working.values_list("model_patterns", flat=True))
-    models = _models(patterns)
+    callers = list(working.values_list("team_id", "model_patterns"))
+    models = _models(callers)
     example = models[0] if models else "openai/gpt-5-mini"
     context = {
         "base": base,
         "snippets": [(kind, _filled(text, base, example)) for kind, text in SNIPPETS],
         "models": models,
-        "has_key": bool(patterns),
+        "has_key": bool(callers),
     }
     return render(request, "omniroute/endpoint.html", context)
 
@@ -133,11 +133,17 @@ def _person(request: HttpRequest) -> User:
     return request.user
 
 
-def _models(patterns: list[list[str]]) -> list[str]:
-    """What ``/v1/models`` would list for a key with all of these patterns."""
-    access = Access(models=tuple(pattern for several in patterns for pattern in several))
-    caller = Caller(key_id=None, key_name="", access=access)
-    return [name for name, _owner in offered(build(), caller)]
+def _models(callers: Sequence[tuple[int | None, list[str]]]) -> list[str]:
+    """What ``/v1/models`` would list for keys of these teams with these patterns."""
+    patterns: dict[int | None, list[str]] = {}
+    for team, several in callers:
+        patterns.setdefault(team, []).extend(several)
+    snapshot = build()
+    found = (
+        offered(snapshot, Caller(key_id=None, key_name="", team_id=team, access=Access(models=tuple(several))))
+        for team, several in patterns.items()
+    )
+    return list(dict.fromkeys(name for names in found for name, _owner in names))
 
 
 SNIPPETS: tuple[tuple[str | Promise, str], ...] = (

@@ -12,10 +12,10 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from providers import connections, overrides, proxies, proxytest, registry
-from providers.forms import ProxyField
+from providers.forms import ProxyField, cleaned_tags
 from providers.models import Connection, Provider, ProviderModel, Proxy
 
 
@@ -121,14 +121,22 @@ class ConnectionForm(forms.ModelForm):
     )
     via = ProxyField(_("As the provider says"), widget=UnfoldAdminSelectWidget)
 
+    tags = forms.CharField(
+        label=_("Tags"), required=False, widget=UnfoldAdminTextInputWidget, help_text=_("Words with spaces between.")
+    )
+
     class Meta:
         model = Connection
-        fields = ("provider", "name", "parameters", "priority", "enabled")
+        fields = ("provider", "name", "parameters", "priority", "enabled", "team")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.initial["tags"] = " ".join(self.instance.tags)
         self.initial.pop("secret", None)
         self.initial["via"] = proxies.written(self.instance)
+
+    def clean_tags(self) -> list[str]:
+        return cleaned_tags(self.cleaned_data["tags"])
 
     def clean(self) -> dict[str, Any]:
         """Seal the secret here already, so that a refusal is an error of the form."""
@@ -159,8 +167,8 @@ def _texts(given: Any) -> dict[str, str]:
 @admin.register(Connection)
 class ConnectionAdmin(ModelAdmin):
     form = ConnectionForm
-    list_display = ("name", "provider", "priority", "enabled", "has_secret", "test_ok", "tested_at")
-    list_filter = ("provider", "enabled", "test_ok")
+    list_display = ("name", "provider", "priority", "enabled", "team", "state", "test_ok", "tested_at")
+    list_filter = ("provider", "enabled", "team", "test_ok")
     search_fields = ("name", "provider__id")
     fields = (
         "provider",
@@ -169,6 +177,8 @@ class ConnectionAdmin(ModelAdmin):
         "secret",
         "priority",
         "enabled",
+        "team",
+        "tags",
         "via",
         "tested_at",
         "test_ok",
@@ -179,11 +189,25 @@ class ConnectionAdmin(ModelAdmin):
     autocomplete_fields = ("provider",)
     actions = ("test",)
 
-    @display(description=_("API key"), boolean=True)
-    def has_secret(self, row: Connection) -> bool:
-        return row.secret is not None
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
+        return (
+            super()
+            .get_queryset(request)
+            .select_related("proxy", "provider__proxy")
+            .prefetch_related("provider__models")
+        )
+
+    @display(description=_("state"))
+    def state(self, row: Connection) -> str:
+        """Why it is not used. A row that cannot be opened is told of here, and the list goes on."""
+        try:
+            entry = registry.effective_of(row.provider)
+        except registry.BadProvider as wrong:
+            return str(wrong)
+        return connections.usable_reason(row, entry, proxies.way_of(row)) or _t("ready")
 
     def save_model(self, request: HttpRequest, obj: Connection, form: forms.ModelForm, change: bool) -> None:
+        obj.tags = form.cleaned_data["tags"]
         proxies.choose(obj, form.cleaned_data["via"])
         if secret := form.cleaned_data.get("secret"):
             connections.set_secret(obj, secret)

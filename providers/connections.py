@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -25,6 +27,8 @@ from providers.proxies import Way
 from providers.special import UNSPOKEN
 from providers.vault import SecretUnreadable
 
+TAG = re.compile(r"[^\W_][\w.-]{0,29}")
+MOST_TAGS = 20
 TESTS_AT_ONCE = 5
 
 
@@ -164,6 +168,22 @@ def set_proxy(connection: Connection, wanted: str | None) -> bool:
         _refuse("proxy", str(wrong))
 
 
+def check_tags(tags: Iterable[str]) -> list[str]:
+    """Tags as they are stored: small letters, each once, sorted. Raises BadConnection."""
+    found = sorted({tag.strip().lower() for tag in tags if tag.strip()})
+    if any(not TAG.fullmatch(tag) for tag in found):
+        _refuse("tags", _("A tag is one word of at most 30 letters, digits, dots, underscores and hyphens."))
+    if len(found) > MOST_TAGS:
+        _refuse("tags", _("A connection has at most %(limit)s tags.") % {"limit": MOST_TAGS})
+    return found
+
+
+def tagged(rows: QuerySet[Connection], tag: str) -> QuerySet[Connection]:
+    """Those of the rows that have the tag. Looked for here: SQLite cannot be asked what a list of JSON contains."""
+    having = [pk for pk, tags in Connection.objects.values_list("pk", "tags") if tag.lower() in tags]
+    return rows.filter(pk__in=having)
+
+
 def add(
     provider: Provider,
     name: str,
@@ -173,11 +193,14 @@ def add(
     proxy: str | None = None,
     enabled: bool = True,
     parameters: Mapping[str, str] | None = None,
+    tags: Iterable[str] = (),
+    team: Any = None,
 ) -> Connection:
     """A new, saved connection. Raises BadConnection (name taken or empty, key, parameter or proxy malformed) and
     BadProvider."""
     check_open(registry.effective_of(provider))
-    connection = Connection(provider=provider, name=name.strip(), priority=priority, enabled=enabled)
+    connection = Connection(provider=provider, name=name.strip(), priority=priority, enabled=enabled, team=team)
+    connection.tags = check_tags(tags)
     set_parameters(connection, parameters or {})
     set_secret(connection, secret)
     try:
@@ -203,9 +226,12 @@ test.__test__ = False  # type: ignore[attr-defined]  # pytest: a service, not a 
 def test_many(connections: Iterable[Connection]) -> list[Probe]:
     """As :func:`test` for several, at most five at a time, in the order given; disabled ones are tested as well."""
     rows = list(connections)
-    results = asyncio.run(_run([_prepared(row) for row in rows]))
-    for row, result in zip(rows, results, strict=True):
-        _store(row, result)
+    results: list[Probe] = []
+    for first in range(0, len(rows), TESTS_AT_ONCE):  # stored as they come, for those who watch
+        some = rows[first : first + TESTS_AT_ONCE]
+        results += asyncio.run(_run([prepared(row) for row in some]))
+        for row, result in zip(some, results[first:], strict=True):
+            _store(row, result)
     return results
 
 
@@ -214,8 +240,8 @@ test_many.__test__ = False  # type: ignore[attr-defined]
 Prepared = Probe | tuple[Entry, str | None, str | None, Mapping[str, str]]
 
 
-def _prepared(connection: Connection) -> Prepared:
-    """What a probe needs, or why there can be none."""
+def prepared(connection: Connection) -> Prepared:
+    """What asking the provider needs (entry, secret, proxy), or why it cannot be asked."""
     try:
         entry = registry.effective_of(connection.provider)
     except registry.BadProvider as wrong:
@@ -227,21 +253,34 @@ def _prepared(connection: Connection) -> Prepared:
 
 
 async def _run(prepared: Sequence[Prepared]) -> list[Probe]:
-    gate = asyncio.Semaphore(TESTS_AT_ONCE)
-
     async def one(item: Prepared) -> Probe:
-        if isinstance(item, Probe):
-            return item
-        async with gate:
-            return await probe(*item)
+        return item if isinstance(item, Probe) else await probe(*item)
 
     return list(await asyncio.gather(*map(one, prepared)))
+
+
+def test_soon(connections: QuerySet[Connection]) -> int:
+    """Have them tested in the background; how many. Until a result comes, each says since when it waits."""
+    chosen = list(connections.values_list("pk", flat=True))
+    connections.update(testing_since=timezone.now())
+    transaction.on_commit(lambda: _queue(chosen))
+    return len(chosen)
+
+
+test_soon.__test__ = False  # type: ignore[attr-defined]
+
+
+def _queue(chosen: list[int]) -> None:
+    from providers.tasks import test_connections  # Celery is loaded by the first who needs it
+
+    test_connections.delay(chosen)
 
 
 def _store(connection: Connection, result: Probe) -> None:
     connection.tested_at, connection.test_ok = timezone.now(), result.ok
     connection.test_message, connection.test_latency_ms = result.message[:500], result.latency_ms
-    names = ("tested_at", "test_ok", "test_message", "test_latency_ms")
+    connection.testing_since = None
+    names = ("testing_since", "tested_at", "test_ok", "test_message", "test_latency_ms")
     # Not save(): a test changes nothing the hot path reads, so the configuration's version stays.
     Connection.objects.filter(pk=connection.pk).update(**{name: getattr(connection, name) for name in names})
 

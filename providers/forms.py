@@ -8,7 +8,7 @@ from django import forms
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
-from providers import catalogue, connections, proxies, registry
+from providers import bulk, catalogue, connections, proxies, registry
 from providers.auth import secrets
 from providers.entry import FORMATS, Entry
 from providers.fields import WriteOnlyField
@@ -35,14 +35,23 @@ class ProxyField(forms.ChoiceField):
         return [("", self.wider), (proxies.DIRECT, _("Directly, through no proxy")), *named]
 
 
+def cleaned_tags(text: str) -> list[str]:
+    """Tags from a line of words. Raises ValidationError."""
+    try:
+        return connections.check_tags(text.replace(",", " ").split())
+    except connections.BadConnection as wrong:
+        raise forms.ValidationError(str(wrong)) from None
+
+
 class ConnectionForm(forms.ModelForm):
     """A credential of one provider. The secret is written only; left empty, the stored one stays."""
 
-    field_order = ("name", "secret", "priority", "enabled", "proxy")
+    field_order = ("name", "secret", "priority", "enabled", "team", "tags", "proxy")
+    tags = forms.CharField(label=_("tags"), required=False, help_text=_("Words with spaces between, to find it by."))
 
     class Meta:
         model = Connection
-        fields = ("name", "priority", "enabled")
+        fields = ("name", "priority", "enabled", "team")
 
     proxy = ProxyField(_("As the provider says"))
 
@@ -60,6 +69,9 @@ class ConnectionForm(forms.ModelForm):
                 LTR, placeholder="…" if self.instance.secret else entry.key_prefix
             )
         self.order_fields(("name", "secret", *self._parts.values(), *self._values.values(), *self.field_order))
+        team: Any = self.fields["team"]
+        team.empty_label = _("Everyone")
+        self.initial["tags"] = " ".join(self.instance.tags)
         if not self.instance.pk:
             self.initial["name"] = _("main")
         self.initial["proxy"] = proxies.written(self.instance)
@@ -133,9 +145,13 @@ class ConnectionForm(forms.ModelForm):
             raise forms.ValidationError(_("This provider has a connection of that name already."))
         return name
 
+    def clean_tags(self) -> list[str]:
+        return cleaned_tags(self.cleaned_data["tags"])
+
     @transaction.atomic
     def store(self) -> bool:
         """Save what was typed; False when the secret is refused, and then the form says why."""
+        self.instance.tags = self.cleaned_data["tags"]
         proxies.choose(self.instance, self.cleaned_data["proxy"])
         try:
             given = {name: self.cleaned_data.get(field) or "" for name, field in self._values.items()}
@@ -183,6 +199,43 @@ class ProxyForm(forms.ModelForm):
             self.add_error(wrong.field if wrong.field in self.fields else None, str(wrong))
             return False
         return True
+
+
+class BulkForm(forms.ModelForm):
+    """Keys, one a line, and what holds for all of them. What was typed is never shown again."""
+
+    keys = WriteOnlyField(
+        label=_("API keys"),
+        help_text=_("One a line; a name may stand before the key, with a space between."),
+        widget=forms.Textarea(attrs={**LTR, "rows": 8}),
+    )
+    tags = forms.CharField(label=_("tags"), required=False, help_text=_("Words with spaces between, to find it by."))
+    proxy = ProxyField(_("As the provider says"))
+    field_order = ("keys", "priority", "enabled", "team", "tags", "proxy")
+
+    class Meta:
+        model = Connection
+        fields = ("priority", "enabled", "team")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        team: Any = self.fields["team"]
+        team.empty_label = _("Everyone")
+
+    def clean_tags(self) -> list[str]:
+        return cleaned_tags(self.cleaned_data["tags"])
+
+    def clean_keys(self) -> list[bulk.Key]:
+        """The keys; from here on the form holds them no more, not even when it is shown with its errors."""
+        keys = bulk.keys_in(self.cleaned_data["keys"])
+        if len(keys) > bulk.MOST_KEYS:
+            raise forms.ValidationError(_("At most %(limit)s keys at once.") % {"limit": bulk.MOST_KEYS})
+        return keys
+
+    def store(self, provider: Provider) -> list[bulk.Outcome]:
+        """Add what can be added."""
+        said = {name: self.cleaned_data[name] for name in ("priority", "enabled", "team", "tags", "proxy")}
+        return bulk.add_many(provider, self.cleaned_data["keys"], **said)
 
 
 class _ProviderForm(forms.ModelForm):

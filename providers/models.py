@@ -243,11 +243,24 @@ class Connection(models.Model):
         Proxy, models.PROTECT, null=True, blank=True, related_name="connections", verbose_name=_("proxy")
     )
     direct = models.BooleanField(_("through no proxy"), default=False)  # not even a wider one; then proxy is None
+    tags = models.JSONField(_("tags"), default=list, blank=True, help_text=_("Short words to find and choose it by."))
+    # People are known by name only here, as packages below ``accounts`` know them. CASCADE: a credential that a team
+    # gave must not become everybody's when the team is gone.
+    team = models.ForeignKey(
+        "accounts.Team",
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("team"),
+        help_text=_("Only client keys of this team use it. Empty: everyone."),
+    )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     tested_at = models.DateTimeField(_("tested"), null=True, editable=False)
     test_ok = models.BooleanField(_("test passed"), null=True, editable=False)
     test_message = models.CharField(_("test result"), max_length=500, blank=True, editable=False)
     test_latency_ms = models.PositiveIntegerField(_("test latency"), null=True, editable=False)
+    testing_since = models.DateTimeField(null=True, editable=False)  # waits for a test in the background
 
     objects = SealingQuerySet.as_manager()
 

@@ -5,23 +5,34 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import msgspec
 from django.conf import settings
 
 from providers import outward, trial
 from providers.addresses import AddressRefused, check_url
+from providers.body import apply
 from providers.entry import Entry
+from providers.listing import Listed, next_page, read
+from providers.tailoring import traits_of
+from providers.wire.anthropic.tables import VERSION
+from providers.wire.errors import Refusal, UpstreamFailure
+from providers.wire.formats import FORMATS
+from providers.wire.types import Message, Request, Text
 from providers.words import clean_words
 
 WHOLE_TIME = 40.0  # seconds for all requests of one test
 LONGEST_REPLY = 8 * 1024 * 1024  # bytes; the longest lists of models come to one or two
-MOST_MODELS = 5000
+MOST_PAGES = 20
+ENOUGH = {"openai_responses": 16}  # the fewest output tokens that may be asked for, where that is more than one
+# Headers that a format's own vendor wants of every request.
+USUAL_HEADERS = {"anthropic": {"anthropic-version": VERSION}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +54,7 @@ class _Answer:
 
     @property
     def good(self) -> bool:
-        return 200 <= self.status < 300 and isinstance(self.document, dict) and "error" not in self.document
+        return 200 <= self.status < 300 and isinstance(self.document, dict) and not self.document.get("error")
 
 
 NO_LIST = _Answer(404, None, "", 0)  # as from a provider that has none
@@ -51,6 +62,10 @@ NO_LIST = _Answer(404, None, "", 0)  # as from a provider that has none
 
 class _TooLong(Exception):
     """A reply beyond the limit."""
+
+
+class NoList(Exception):
+    """The provider gave no list of models; the message is a sentence or the vendor's words."""
 
 
 async def probe(
@@ -62,28 +77,70 @@ async def probe(
     if trial.needed(entry):
         tried = await trial.trial(entry, secret, proxy, parameters or {})
         return Probe(ok=tried.ok, message=tried.message, latency_ms=tried.ms)
-    secrets = (secret, proxy, urlsplit(proxy).password if proxy else None, urlsplit(entry.base_url).netloc)
+    secrets = _hidden(entry, secret, proxy)
     try:
-        check_url(entry.base_url, allow_private=entry.allow_private_network)
-        async with asyncio.timeout(WHOLE_TIME), AsyncExitStack() as stack:
-            client = await stack.enter_async_context(_client(entry, secret, proxy))
+        async with _asking(entry, secret, proxy) as client:
             return await _ask(client, entry, secrets)
-    except AddressRefused as refused:
-        return Probe(ok=False, message=str(refused))
-    except (TimeoutError, httpx.TimeoutException):
-        return Probe(ok=False, message="No answer in time.")
-    except _TooLong:
-        return Probe(ok=False, message="The answer is too long to be one.")
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as wrong:
-        words = clean_words(str(wrong), secrets)
-        return Probe(ok=False, message=f"No connection: {words}" if words else "No connection.")
+    except FAULTS as wrong:
+        return Probe(ok=False, message=_fault(wrong, secrets))
+
+
+async def fetch_models(entry: Entry, secret: str | None, proxy: str | None = None) -> tuple[Listed, ...]:
+    """What the provider lists now, over all its pages. Raises NoList."""
+    if not (entry.lists_models and entry.has("models")):
+        raise NoList("It has no list of models.")
+    if trial.needed(entry):
+        raise NoList("The list of a provider that signs its requests or wraps them cannot be asked for.")
+    secrets = _hidden(entry, secret, proxy)
+    found: dict[str, Listed] = {}
+    path = entry.path("models")
+    try:
+        async with _asking(entry, secret, proxy) as client:
+            for _ in range(MOST_PAGES):
+                answer = await _send(client, "GET", path)
+                models = read(answer.document) if answer.good else None
+                if models is None:
+                    raise NoList(_failed(answer, secrets).message if not answer.good else "It gives no list of models.")
+                found |= {model.id: model for model in models}
+                if (more := next_page(entry.path("models"), answer.document)) is None:
+                    break
+                path = more
+    except FAULTS as wrong:
+        raise NoList(_fault(wrong, secrets)) from None
+    return tuple(found.values())
+
+
+@asynccontextmanager
+async def _asking(entry: Entry, secret: str | None, proxy: str | None) -> AsyncIterator[httpx.AsyncClient]:
+    check_url(entry.base_url, allow_private=entry.allow_private_network)
+    async with asyncio.timeout(WHOLE_TIME), _client(entry, secret, proxy) as client:
+        yield client
+
+
+FAULTS = (AddressRefused, TimeoutError, _TooLong, httpx.HTTPError, httpx.InvalidURL, OSError, ValueError)
+
+
+def _hidden(entry: Entry, secret: str | None, proxy: str | None) -> tuple[str | None, ...]:
+    """What no message may hold."""
+    return secret, proxy, urlsplit(proxy).password if proxy else None, urlsplit(entry.base_url).netloc
+
+
+def _fault(wrong: Exception, secrets: tuple[str | None, ...]) -> str:
+    if isinstance(wrong, AddressRefused):
+        return str(wrong)
+    if isinstance(wrong, TimeoutError | httpx.TimeoutException):
+        return "No answer in time."
+    if isinstance(wrong, _TooLong):
+        return "The answer is too long to be one."
+    words = clean_words(str(wrong), secrets)
+    return f"No connection: {words}" if words else "No connection."
 
 
 async def _ask(client: httpx.AsyncClient, entry: Entry, secrets: tuple[str | None, ...]) -> Probe:
     listed = entry.lists_models and entry.has("models")
     listing = await _send(client, "GET", entry.path("models")) if listed else NO_LIST
-    models = _model_ids(listing.document) if listing.good else ()
-    if listing.good and models is not None and not entry.models_public:
+    models = read(listing.document) if listing.good else None
+    if models is not None and not entry.models_public:
         return _passed(listing, models)
     if listing.good and "check" in entry.operations:
         checked = await _send(client, "GET", entry.path("check"))
@@ -92,26 +149,58 @@ async def _ask(client: httpx.AsyncClient, entry: Entry, secrets: tuple[str | Non
         return _failed(listing, secrets)
     if not entry.has("chat"):
         return Probe(ok=False, message="It has no list of models and no chat to test the key with.")
-    model = next((m.id for m in entry.models.values() if m.enabled and m.operation == "chat"), None)
-    model = model or next(iter(models or ()), None)
-    if model is None:
+    ours = (m.id for m in entry.models.values() if m.enabled and m.operation == "chat")
+    names = (*ours, *(m.id for m in models or ()))
+    if not names:
         return Probe(ok=False, message="It lists no models; name one to test it with.", latency_ms=listing.ms)
-    tiny = {"model": model, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 1}
-    chat = await _send(client, "POST", entry.path("chat"), tiny)
-    return _passed(chat, models or ()) if chat.good and "choices" in chat.document else _failed(chat, secrets)
+    return await _chat(client, entry, names[0], models or (), secrets)
+
+
+async def _chat(
+    client: httpx.AsyncClient, entry: Entry, model: str, listed: tuple[Listed, ...], secrets: tuple[str | None, ...]
+) -> Probe:
+    """One token of chat, in the provider's format and by its rules, as a request of the gateway would go."""
+    entry = entry.of(model)
+    format = FORMATS[entry.format]
+    hello = Message(role="user", parts=(Text(text="hi"),))
+    asked = Request(model=model, messages=(hello,), max_tokens=ENOUGH.get(entry.format, 1))
+    try:
+        dumped = format.dump(asked, traits_of(entry, model))
+    except Refusal as wrong:
+        return Probe(ok=False, message=f"The model {model} cannot be asked: {wrong.message}")
+    body, _ = apply(dumped.body, entry.request)
+    chat = await _send(client, "POST", entry.target("chat", model), body, dict(dumped.headers))
+    if not chat.good:
+        return _failed(chat, secrets)
+    try:
+        format.parse_reply(chat.text.encode(), dumped.names)
+    except UpstreamFailure as wrong:
+        return Probe(ok=False, message=clean_words(wrong.message, secrets), latency_ms=chat.ms)
+    return _passed(chat, listed)
 
 
 def _client(entry: Entry, secret: str | None, proxy: str | None) -> httpx.AsyncClient:
-    headers = {"user-agent": settings.USER_AGENT, "accept-encoding": "identity", **entry.headers}
+    own = {name.lower(): value for name, value in entry.headers.items()}
+    usual = {"user-agent": settings.USER_AGENT, "accept-encoding": "identity", **USUAL_HEADERS.get(entry.format, {})}
+    headers = usual | own
     if secret and entry.takes_secret:
         header, value = entry.credential(secret)
         headers[header] = value
     return outward.client(entry.base_url, headers, allow_private=entry.allow_private_network, proxy=proxy)
 
 
-async def _send(client: httpx.AsyncClient, method: str, path: str, body: dict[str, Any] | None = None) -> _Answer:
+async def _send(
+    client: httpx.AsyncClient,
+    method: str,
+    path: str,
+    body: dict[str, Any] | None = None,
+    headers: dict[str, str] | None = None,
+) -> _Answer:
     started = time.monotonic()
-    async with client.stream(method, str(client.base_url).rstrip("/") + path, json=body) as response:
+    url = str(client.base_url).rstrip("/") + path
+    content = msgspec.json.encode(body) if body is not None else None
+    typed = {"content-type": "application/json", **(headers or {})} if content else {}
+    async with client.stream(method, url, content=content, headers=typed) as response:
         raw = bytearray()
         async for chunk in response.aiter_bytes():
             raw += chunk
@@ -125,20 +214,11 @@ async def _send(client: httpx.AsyncClient, method: str, path: str, body: dict[st
     return _Answer(response.status_code, document, text, round((time.monotonic() - started) * 1000))
 
 
-def _model_ids(document: Any) -> tuple[str, ...] | None:
-    """The ids of a models list; None when the document is none."""
-    listed = document.get("data", document.get("models"))
-    if not isinstance(listed, list):
-        return None
-    ids = (row.get("id") for row in listed[:MOST_MODELS] if isinstance(row, dict))
-    return tuple(id for id in ids if isinstance(id, str) and 0 < len(id) <= 200)
-
-
-def _passed(answer: _Answer, models: tuple[str, ...]) -> Probe:
+def _passed(answer: _Answer, models: tuple[Listed, ...]) -> Probe:
     listed = {0: "It answers.", 1: "It answers and lists 1 model."}.get(
         len(models), f"It answers and lists {len(models)} models."
     )
-    return Probe(ok=True, message=listed, latency_ms=answer.ms, models=models)
+    return Probe(ok=True, message=listed, latency_ms=answer.ms, models=tuple(m.id for m in models))
 
 
 def _failed(answer: _Answer, secrets: tuple[str | None, ...]) -> Probe:

@@ -1,4 +1,4 @@
-"""Periodic work of the providers. No secret is ever a task's argument."""
+"""Work of the providers in the background. No secret is ever a task's argument."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from celery import shared_task
 from django.core.cache import cache
 from django.utils import timezone
 
-from providers import quotas
+from providers import connections, quotas
+from providers.models import Connection
 
 log = logging.getLogger(__name__)
 ASKED_AT_ONCE = 50  # accounts in one run; the next run goes on
@@ -26,3 +27,12 @@ def refresh_quotas() -> int:
     finally:
         cache.delete(TURN)
     return sum(result.reading is not None for result in results)
+
+
+@shared_task(ignore_result=True)
+def test_connections(chosen: list[int]) -> None:
+    """Test these connections; those that are gone meanwhile are left out."""
+    connections.test_many(Connection.objects.filter(pk__in=chosen).select_related("provider"))
+
+
+test_connections.__test__ = False

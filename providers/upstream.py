@@ -52,6 +52,7 @@ class Link:
     weight: int = 1  # among the provider's connections, for the strategy "weighted"
     way: str = ""  # the proxy it goes through, for people: its level and address, as ``proxies.Way.label``
     values: Mapping[str, str] = field(default_factory=dict)  # what the placeholders of paths stand for
+    team_id: int | None = None  # whose callers it is for; None: everyone's
     credential: Credential | None = field(default=None, repr=False)  # signs each request; None: ``headers`` suffice
     gauge: HeaderReader | None = None  # the vendor's replies tell of quotas
 
@@ -78,6 +79,7 @@ def link(
     weight: int = 1,
     parameters: Mapping[str, str] | None = None,
     credential: Credential | None = None,
+    team_id: int | None = None,
 ) -> Link:
     """A connection of entry, ready to use. ``secret`` becomes what the entry's auth scheme makes of it, unless a
     ``credential`` signs each request; ``parameters`` are its own values, None when the entry has them already. Raises
@@ -113,6 +115,7 @@ def link(
         way=way,
         gauge=HEADERS.get(entry.id),
         values=values,
+        team_id=team_id,
         credential=credential,
     )
 

@@ -3,7 +3,7 @@
 from django.urls import path, re_path
 
 from providers import proxy_pages, quota_pages
-from providers.pages import connections, overrides, providers
+from providers.pages import connections, models, overrides, providers
 
 ID = r"(?P<provider_id>[a-z0-9][a-z0-9._-]*)"  # as providers.models.slug
 
@@ -11,6 +11,7 @@ app_name = "providers"
 urlpatterns = [
     path("", providers.providers, name="list"),
     path("custom/new/", providers.provider_create, name="create"),
+    path("connections/test/", connections.connections_test, name="connections_test"),
     path("connections/<int:pk>/", connections.connection_edit, name="connection_edit"),
     path("connections/<int:pk>/switch/", connections.connection_switch, name="connection_switch"),
     path("connections/<int:pk>/test/", connections.connection_test, name="connection_test"),
@@ -21,6 +22,10 @@ urlpatterns = [
     re_path(rf"^{ID}/switch/$", providers.provider_switch, name="switch"),
     re_path(rf"^{ID}/change/$", providers.provider_edit, name="edit"),
     re_path(rf"^{ID}/delete/$", providers.provider_delete, name="delete"),
+    re_path(rf"^{ID}/connections/several/$", connections.connections_add, name="connections_add"),
+    re_path(rf"^{ID}/models/add/$", models.model_add, name="model_add"),
+    re_path(rf"^{ID}/models/switch/$", models.model_switch, name="model_switch"),
+    re_path(rf"^{ID}/models/import/$", models.models_import, name="models_import"),
     re_path(rf"^{ID}/connections/new/$", connections.connection_create, name="connection_create"),
 ]
 

@@ -32,7 +32,7 @@ from providers.upstream import Link, link
 from routing.models import Alias, ApiKey, Combo, ComboStep, ConfigVersion, GatewaySettings, TeamAccess, first_version
 from routing.pace import Pace
 from routing.patterns import is_plain, specificity
-from routing.snapshot import EVERYTHING, Access, Caller, Provider, Snapshot, Step, Switches
+from routing.snapshot import EVERYTHING, Access, Caller, Provider, Snapshot, Step, Switches, with_views
 from routing.snapshot import Combo as LiveCombo
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ WATCHED = (
 IRRELEVANT = frozenset(
     {
         "last_login", "last_used_at", "request_count",
-        "tested_at", "test_ok", "test_message", "test_latency_ms", "exit_address",
+        "tested_at", "test_ok", "test_message", "test_latency_ms", "testing_since", "exit_address",
     }
 )  # fmt: skip
 _changed = threading.Event()
@@ -86,7 +86,7 @@ def build() -> Snapshot:
     aliases = dict(Alias.objects.values_list("pattern", "target"))
     wildcards = sorted(((p, t) for p, t in aliases.items() if not is_plain(p)), key=lambda row: specificity(row[0]))
     switches = GatewaySettings.load()
-    return Snapshot(
+    whole = Snapshot(
         version=number,
         built_at=time.time(),
         callers=_callers(),
@@ -99,6 +99,7 @@ def build() -> Snapshot:
         switches=Switches(**{name: getattr(switches, name) for name in Switches.__dataclass_fields__}),
         quotas=quotas.standings(),
     )
+    return with_views(whole)
 
 
 def _callers() -> dict[str, Caller]:
@@ -171,6 +172,7 @@ def _provider(entry: Entry, rows: Iterable[Connection], strategy: str, everywher
                 way=way.label,
                 user_agent=settings.USER_AGENT,
                 parameters=row.parameters,
+                team_id=row.team_id,
             )
         )
         if pace := Pace(row.requests_per_minute, row.min_gap_ms / 1000, row.max_concurrent):

@@ -40,11 +40,11 @@ def resolve(snapshot: Snapshot, name: str, caller: Caller) -> Node:
     """What a name stands for, when the caller may use it.
 
     Order: combo, alias, alias pattern, ``prefix/model``, bare model. Raises Refusal: 400 ambiguous, 403 not allowed,
-    404 unknown, 503 known but without a usable connection.
+    404 unknown, 503 known but without a usable connection; 403 also when every connection is another team's.
     """
     if not name or len(name) > LONGEST_NAME or not name.isprintable() or "../" in name:
         raise Refusal(400, "That is not a model name.", code="invalid_value", param="model")
-    node = find(snapshot, name)
+    node = find(snapshot.seen_by(caller), name)
     usable = allowed(caller, name, node)
     if usable is None:
         raise Refusal(
@@ -135,6 +135,7 @@ def _name(node: Node) -> str:
 
 def offered(snapshot: Snapshot, caller: Caller) -> Iterator[tuple[str, str]]:
     """(name, owner) of everything the caller may ask for: models of connected providers, combos, plain aliases."""
+    snapshot = snapshot.seen_by(caller)
     for provider in snapshot.providers.values():
         if not provider.links:
             continue
@@ -203,6 +204,13 @@ def _bare(snapshot: Snapshot, name: str) -> Leaf:
 
 
 def _connected(provider: Provider, model: str) -> Leaf:
+    if not provider.links and provider.withheld:
+        raise Refusal(
+            403,
+            f"The provider '{provider.entry.id}' has no connection for this key: those it has belong to a team.",
+            type="permission_error",
+            code="no_connection_for_key",
+        )
     if not provider.links:
         why = next(iter(provider.unusable.values()), "it has no connection that is switched on")
         raise Refusal(

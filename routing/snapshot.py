@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from providers.entry import Entry, Price
@@ -57,6 +57,7 @@ class Provider:
     spoken: Mapping[str, Entry] = field(default_factory=dict)
     strategy: str = ""  # among its connections; "" = as the settings say
     paces: Mapping[int, Pace] = field(default_factory=dict)  # by connection id, where one is set
+    withheld: bool = False  # there are more connections, of other teams
 
     def speaking(self, model: str) -> Entry:
         """The entry as one of its models is spoken to."""
@@ -128,3 +129,31 @@ class Snapshot:
     wildcards: tuple[tuple[str, str], ...] = ()  # (pattern, target), the most specific first
     switches: Switches = Switches()
     quotas: Mapping[int, tuple[Left, ...]] = field(default_factory=dict)  # what is left, by connection id
+    # What each team sees of it, and what everyone else does (None), where some connections are a team's own.
+    views: Mapping[int | None, Snapshot] = field(default_factory=dict)
+
+    def seen_by(self, caller: Caller) -> Snapshot:
+        """The same with the connections only that a caller's requests may go over."""
+        return (self.views.get(caller.team_id) or self.views[None]) if self.views else self
+
+
+def with_views(whole: Snapshot) -> Snapshot:
+    """The snapshot as each team sees it, worked out once, so that no request pays for it."""
+    links = [link for provider in whole.providers.values() for link in provider.links]
+    teams = {link.team_id for link in links} - {None}
+    return replace(whole, views={team: _view(whole, team) for team in (None, *teams)}) if teams else whole
+
+
+def _view(whole: Snapshot, team: int | None) -> Snapshot:
+    seen = {name: _narrowed(provider, team) for name, provider in whole.providers.items()}
+    return replace(
+        whole,
+        providers=seen,
+        prefixes={word: seen[provider.entry.id] for word, provider in whole.prefixes.items()},
+        bare={model: tuple(seen[p.entry.id] for p in having) for model, having in whole.bare.items()},
+    )
+
+
+def _narrowed(provider: Provider, team: int | None) -> Provider:
+    links = tuple(link for link in provider.links if link.team_id is None or link.team_id == team)
+    return provider if links == provider.links else replace(provider, links=links, withheld=True)

@@ -41,7 +41,7 @@ def export(*, with_secrets: bool = False) -> str:
     sections: dict[str, Any] = {
         "proxies": [_proxy(row, names) for row in Proxy.objects.all()],
         "providers": _providers(),
-        "connections": [_connection(row, names) for row in Connection.objects.select_related("proxy")],
+        "connections": [_connection(row, names) for row in Connection.objects.select_related("proxy", "team")],
         "combos": _combos(),
         "aliases": _aliases(wildcards=False),
         "wildcards": _aliases(wildcards=True),
@@ -123,6 +123,10 @@ def _connection(row: Connection, names: _Names) -> dict[str, Any]:
         fields["api_key"] = names.secret(row, "secret", f"{row.provider_id} {row.name} api key")
     if row.proxy or row.direct:
         fields["proxy"] = proxies.written(row)
+    if row.team:
+        fields["team"] = row.team.name
+    if row.tags:
+        fields["tags"] = row.tags
     return fields if row.enabled else fields | {"enabled": False}
 
 

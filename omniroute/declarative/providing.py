@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from accounts.models import Team
 from omniroute.declarative import ways
 from omniroute.declarative.changes import Work, assign
 from omniroute.declarative.readers import Item
@@ -154,7 +155,7 @@ def apply_connections(items: Sequence[Item], work: Work, unlisted: set[str]) -> 
     ``unlisted``: custom providers the file leaves out and ``--prune`` just deleted, for a message that says so.
     """
     entries = registry.effective_all()
-    rows = {(row.provider_id, row.name): row for row in Connection.objects.select_related("proxy")}
+    rows = {(row.provider_id, row.name): row for row in Connection.objects.select_related("proxy", "team")}
     if work.prune:
         named = {(item["provider"], item["name"]) for item in items}
         for key in [key for key in rows if key not in named]:
@@ -177,7 +178,12 @@ def apply_connections(items: Sequence[Item], work: Work, unlisted: set[str]) -> 
 
 def _connection(row: Connection, item: Item, entry: Entry, work: Work) -> None:
     new, name = row._state.adding, f"{row.provider_id}/{row.name}"
-    details = assign(row, {field: item.get(field, default) for field, default in CONNECTION_DEFAULTS.items()})
+    team = Team.objects.filter(name=item["team"]).first() if item.get("team") else None
+    if item.get("team") and team is None:
+        work.refuse(item, "team", f"there is no team {item['team']!r}.")
+        return
+    wanted = {field: item.get(field, default) for field, default in CONNECTION_DEFAULTS.items()}
+    details = assign(row, {**wanted, "tags": item.get("tags", []), "team": team})
     try:
         details += _parameters(row, item)
         secret = secrets.normalised(entry.auth, item.get("api_key") or "") or None

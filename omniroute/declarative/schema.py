@@ -12,6 +12,7 @@ from omniroute.declarative.readers import Fields, Item, listing, text, wrong
 from omniroute.i18n.languages import LANGUAGES
 from providers import proxies
 from providers.catalogue import operation_fault
+from providers.connections import BadConnection, check_tags
 from providers.entry import CAPABILITIES, FORMATS, OPERATIONS, TIERS, TRANSPORTS
 from routing.models import ENDPOINTS
 from routing.patterns import is_plain
@@ -66,6 +67,13 @@ def _proxy(node: Node, path: str) -> str:
         return _proxy_url(node, path)
     name: str = text(170)(node, path)
     return name
+
+
+def _tags(node: Node, path: str) -> list[str]:
+    try:
+        return check_tags(listing(text(30))(node, path))
+    except BadConnection as bad:
+        raise wrong(node, path, str(bad).rstrip(".")) from None
 
 
 def _short_or(fields: Fields, name: str) -> readers.Reader:
@@ -131,6 +139,8 @@ CONNECTION = Fields(
         "max_concurrent": readers.whole(0, BIGGEST),
         "enabled": readers.flag,
         "proxy": _proxy,
+        "team": text(100),
+        "tags": _tags,
     },
     required=("provider", "name"),
 )

@@ -5,17 +5,20 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
+from django.apps import apps
 from django.db import transaction
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from providers import connections, proxies, quotas, registry
-from providers.api.shared import OfProvider, ProxyInForceSerializer, ProxyReference, described_way
+from providers import bulk, connections, proxies, quotas, registry
+from providers.api.proxies import ProxyInForceSerializer, ProxyReference, described_way
+from providers.api.shared import OfProvider, ProviderFilters
 from providers.entry import Entry
-from providers.models import Connection, Proxy, QuotaWindow
+from providers.models import Connection, Provider, Proxy, QuotaWindow
 from providers.quota_api import AskedSerializer
 
 
@@ -31,6 +34,9 @@ class ConnectionSerializer(serializers.ModelSerializer[Connection]):
     secret = serializers.CharField(write_only=True, required=False, allow_null=True, allow_blank=True, max_length=16384)
     parameters = serializers.DictField(child=serializers.CharField(max_length=200, allow_blank=True), required=False)
     proxy = ProxyReference()
+    tags = serializers.ListField(
+        child=serializers.CharField(max_length=30), required=False, help_text="Short words; stored small and sorted."
+    )
     has_secret = serializers.SerializerMethodField()
     proxy_in_force = serializers.SerializerMethodField()
     problem = serializers.SerializerMethodField(help_text="Why the connection is not used; null when it is.")
@@ -38,11 +44,11 @@ class ConnectionSerializer(serializers.ModelSerializer[Connection]):
     class Meta:
         model = Connection
         fields = [
-            "id", "provider", "name", "secret", "has_secret", "parameters", "proxy", "proxy_in_force",
-            "priority", "enabled",
-            "problem", "created_at", "tested_at", "test_ok", "test_message", "test_latency_ms",
+            "id", "provider", "name", "secret", "has_secret", "parameters", "proxy", "proxy_in_force", "priority",
+            "enabled", "team", "tags", "problem", "created_at", "tested_at", "test_ok", "test_message",
+            "test_latency_ms", "testing_since",
         ]  # fmt: skip
-        read_only_fields = ["tested_at", "test_ok", "test_message", "test_latency_ms"]
+        read_only_fields = ["testing_since", "tested_at", "test_ok", "test_message", "test_latency_ms"]
         validators: list[Any] = []  # the service says whether the name is free
 
     def get_fields(self) -> dict[str, Any]:
@@ -75,11 +81,76 @@ class ProbeSerializer(serializers.Serializer[Any]):
     models = serializers.ListField(child=serializers.CharField(), help_text="What the provider lists.")
 
 
+class BulkKeySerializer(serializers.Serializer[Any]):
+    """One key."""
+
+    name = serializers.CharField(max_length=100, required=False, default="", help_text="Empty: any that is free.")
+    secret = serializers.CharField(write_only=True, max_length=8192)
+
+
+class BulkSerializer(serializers.Serializer[Any]):
+    """Keys of one provider, and what holds for all of them."""
+
+    provider = serializers.PrimaryKeyRelatedField(queryset=Provider.objects.all())
+    keys = BulkKeySerializer(many=True, allow_empty=False)
+    priority = serializers.IntegerField(min_value=0, max_value=2_147_483_647, required=False)
+    enabled = serializers.BooleanField(required=False)
+    team = serializers.PrimaryKeyRelatedField(
+        queryset=apps.get_model("accounts.Team")._default_manager.all(), required=False, allow_null=True
+    )
+    tags = serializers.ListField(child=serializers.CharField(max_length=30), required=False)
+    parameters = serializers.DictField(child=serializers.CharField(max_length=200), required=False)
+    proxy = serializers.CharField(
+        required=False, allow_null=True, allow_blank=True, max_length=170, help_text="A proxy's name, or direct."
+    )
+
+
+class BulkOutcomeSerializer(serializers.Serializer[Any]):
+    """What became of one key."""
+
+    number = serializers.IntegerField(help_text="Its place among the keys given, from 1.")
+    connection = serializers.IntegerField(source="connection.pk", default=None, help_text="The one added.")
+    why = serializers.CharField(help_text="Why there is none.")
+
+
+class TestsSerializer(serializers.Serializer[Any]):
+    """Which connections are tested: these, else all of a provider, else all."""
+
+    ids = serializers.ListField(child=serializers.IntegerField(), required=False, default=list)
+    provider = serializers.CharField(required=False, default="")
+
+
+class TestedSerializer(serializers.Serializer[Any]):
+    """How many tests are under way. Results come in with the connections: ``tested_at`` and what is beside it."""
+
+    testing = serializers.IntegerField()
+
+
+class ConnectionFilters(ProviderFilters):
+    """What narrows the list of connections."""
+
+    team = serializers.IntegerField(required=False)
+    tag = serializers.CharField(required=False)
+    enabled = serializers.BooleanField(required=False, allow_null=True, default=None)
+
+
 class ConnectionViewSet(OfProvider):
     """Connections: one credential of one provider each."""
 
     queryset = Connection.objects.select_related("provider__proxy", "proxy")
     serializer_class = ConnectionSerializer
+    filters = ConnectionFilters
+
+    @extend_schema(parameters=[ConnectionFilters])
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().list(request, *args, **kwargs)
+
+    def narrowed(self, queryset: QuerySet[Any], wanted: dict[str, Any]) -> QuerySet[Any]:
+        if tag := wanted.pop("tag", ""):
+            queryset = connections.tagged(queryset, tag)
+        if wanted.get("enabled") is None:
+            wanted.pop("enabled", None)
+        return super().narrowed(queryset, wanted)
 
     @cached_property
     def entries(self) -> dict[str, Entry]:
@@ -96,6 +167,8 @@ class ConnectionViewSet(OfProvider):
     @transaction.atomic
     def perform_update(self, serializer: Any) -> None:
         row, data = serializer.instance, dict(serializer.validated_data)
+        if "tags" in data:
+            data["tags"] = connections.check_tags(data["tags"])
         if "proxy" in data:
             connections.set_proxy(row, data.pop("proxy"))
         if "parameters" in data:
@@ -123,3 +196,28 @@ class ConnectionViewSet(OfProvider):
         windows = QuotaWindow.objects.filter(connection=row).select_related("connection__quota_state")
         shown = {"ok": asked.reading is not None, "message": asked.message, "windows": windows}
         return Response(AskedSerializer(shown).data)
+
+    @extend_schema(request=BulkSerializer, responses={201: BulkOutcomeSerializer(many=True)})
+    @action(detail=False, methods=["post"], serializer_class=BulkSerializer, pagination_class=None)
+    def bulk(self, request: Request) -> Response:
+        """Add many keys; each by itself, so a bad one takes no other along. Keys that are there are recognised."""
+        asked = self.get_serializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        said = dict(asked.validated_data)
+        keys = [bulk.Key(each["secret"], each["name"]) for each in said.pop("keys")]
+        outcomes = bulk.add_many(said.pop("provider"), keys, **said)
+        shown: Any = outcomes
+        return Response(BulkOutcomeSerializer(shown, many=True).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(operation_id="connections_test_many", request=TestsSerializer, responses={202: TestedSerializer})
+    @action(detail=False, methods=["post"], url_path="test", url_name="test-many", serializer_class=TestsSerializer)
+    def test_many(self, request: Request) -> Response:
+        """Test many in the background."""
+        asked = self.get_serializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        rows = Connection.objects.all()
+        if ids := asked.validated_data["ids"]:
+            rows = rows.filter(pk__in=ids)
+        if provider := asked.validated_data["provider"]:
+            rows = rows.filter(provider_id=provider)
+        return Response({"testing": connections.test_soon(rows)}, status=status.HTTP_202_ACCEPTED)

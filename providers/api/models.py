@@ -6,9 +6,10 @@ from typing import Any
 
 from rest_framework import serializers
 
+from providers import importing
 from providers.api.shared import OfProvider
 from providers.entry import CAPABILITIES, Entry, Model, Price
-from providers.models import ProviderModel
+from providers.models import Connection, ProviderModel
 from providers.overrides import MODEL_COLUMNS
 from providers.prices import price_of
 
@@ -89,3 +90,26 @@ class ProviderModelViewSet(OfProvider):
 
     queryset = ProviderModel.objects.order_by("provider_id", "model_id")
     serializer_class = ProviderModelSerializer
+
+
+# -- the live list ----------------------------------------------------------------------------------------------------
+class LiveSerializer(serializers.Serializer[Any]):
+    """Over which connection the provider is asked; and, when models are taken over, which."""
+
+    connection = serializers.PrimaryKeyRelatedField(queryset=Connection.objects.all())
+    add = serializers.ListField(
+        child=serializers.CharField(max_length=200), required=False, default=list, help_text="New ones to be added."
+    )
+
+
+class ListedSerializer(serializers.Serializer[Any]):
+    """A model on the provider's list, on ours, or on both."""
+
+    id = serializers.CharField()
+    state = serializers.ChoiceField(choices=[importing.NEW, importing.KNOWN, importing.GONE])
+    enabled = serializers.BooleanField(help_text="Here, now.")
+    name = serializers.CharField(source="listed.name", default="")
+    context = serializers.IntegerField(source="listed.context", default=None)  # type: ignore[assignment]
+    max_output = serializers.IntegerField(source="listed.max_output", default=None)
+    input_price = serializers.DecimalField(None, None, source="listed.input_price", default=None)
+    output_price = serializers.DecimalField(None, None, source="listed.output_price", default=None)

@@ -11,11 +11,13 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from providers import overrides, proxies, registry
-from providers.api.models import EffectiveModelSerializer, described
-from providers.api.shared import METHODS, Conflict, ProxyReference
+from providers import importing, overrides, proxies, registry
+from providers.api.models import EffectiveModelSerializer, ListedSerializer, LiveSerializer, described
+from providers.api.proxies import ProxyReference
+from providers.api.shared import METHODS, Conflict
 from providers.entry import FORMATS, TIERS, Entry
 from providers.models import Provider
+from providers.probe import NoList
 
 OVERRIDES = tuple(name for name in overrides.COLUMNS if name != "transport")
 
@@ -130,3 +132,27 @@ class ProviderViewSet(viewsets.ModelViewSet[Provider]):
         models: Any = [described(entry, entry.models[name]) for name in sorted(entry.models)]
         shown = EffectiveModelSerializer(self.paginate_queryset(models) or (), many=True)
         return self.get_paginated_response(shown.data)
+
+    @extend_schema(request=LiveSerializer, responses=ListedSerializer(many=True))
+    @action(
+        detail=True, methods=["post"], url_path="models/import", serializer_class=LiveSerializer, pagination_class=None
+    )
+    def import_models(self, request: Request, pk: str | None = None) -> Response:
+        """Ask the provider for its models, add those named by ``add``, and tell how its list and ours compare then."""
+        row = self.get_object()
+        asked = self.get_serializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        connection, add = asked.validated_data["connection"], asked.validated_data["add"]
+        if connection.provider_id != row.pk:
+            raise serializers.ValidationError({"connection": ["This is a connection of another provider."]})
+        entry = in_force(row)
+        if isinstance(entry, str):
+            raise Conflict(entry)
+        try:
+            listed = importing.live(connection)
+        except NoList as wrong:
+            raise Conflict(str(wrong)) from None
+        if importing.take_over(row, entry, listed, add):
+            entry = registry.effective_of(Provider.objects.get(pk=row.pk))
+        compared: Any = importing.compare(entry, listed)
+        return Response(ListedSerializer(compared, many=True).data)

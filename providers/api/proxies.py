@@ -1,4 +1,4 @@
-"""Proxies in the management API."""
+"""Proxies in the management API, and what providers and connections say of them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,34 @@ from rest_framework.response import Response
 from providers import proxies, proxytest
 from providers.api.shared import METHODS, Conflict
 from providers.models import Provider, Proxy
+
+
+class ProxyReference(serializers.CharField):
+    """What a provider or connection says of its proxy: a proxy's name, ``direct`` (through none), null (as the wider
+    level says). A URL may be written as well; it becomes a proxy of its own."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, allow_null=True, allow_blank=True, max_length=2000, **kwargs)
+
+    def get_attribute(self, instance: Any) -> Any:
+        return instance
+
+    def to_representation(self, value: Any) -> str | None:  # type: ignore[override]
+        return proxies.written(value)
+
+
+class ProxyInForceSerializer(serializers.Serializer[Any]):
+    """How calls leave. ``level``: who said so, null: nobody did; ``name`` and ``address`` are null when direct."""
+
+    level = serializers.ChoiceField(choices=list(proxies.Level), allow_null=True)
+    name = serializers.CharField(allow_null=True)
+    address = serializers.CharField(allow_null=True, help_text="host:port")
+
+
+def described_way(way: proxies.Way) -> dict[str, Any]:
+    """What ProxyInForceSerializer shows."""
+    proxy = way.proxy
+    return {"level": way.level, "name": proxy and proxy.name, "address": proxy and proxy.address}
 
 
 class ProxySerializer(serializers.ModelSerializer[Proxy]):

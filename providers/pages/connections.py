@@ -2,35 +2,50 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from datetime import timedelta
+from typing import Any, NamedTuple
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required, permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from providers import connections, proxies, registry
 from providers.entry import Entry
-from providers.forms import ConnectionForm
+from providers.forms import BulkForm, ConnectionForm
 from providers.models import Connection, Provider, Proxy
 from providers.pages.names import row_page
+from providers.probe import Probe
+
+AT_ONCE = connections.TESTS_AT_ONCE  # connections tested while the page waits; more are tested in the background
+WAITING = timedelta(minutes=30)  # a test that was queued longer ago was lost
 
 
 class ConnectionRow(NamedTuple):
     connection: Connection
     fault: str | None  # why it cannot be used, in words
     way: proxies.Way
+    waits: bool  # for a test in the background
 
 
 def connection_rows(row: Provider, entry: Entry, everywhere: Proxy | None) -> list[ConnectionRow]:
-    """What the provider's page shows of its connections; ``everywhere`` is the global proxy."""
+    """What the provider's page shows of its connections; ``everywhere``: the global proxy."""
     return [
-        ConnectionRow(c, connections.usable_reason(c, entry, way), way)
-        for c in row.connections.select_related("proxy", "provider__proxy")
-        for way in [proxies.way_of(c, everywhere)]
+        ConnectionRow(each, connections.usable_reason(each, entry, way), way, waits(each))
+        for each in row.connections.select_related("team", "proxy", "provider__proxy")
+        for way in [proxies.way_of(each, everywhere)]
     ]
+
+
+def waits(connection: Connection) -> bool:
+    """Whether a test in the background is to come."""
+    since = connection.testing_since
+    return since is not None and since > timezone.now() - WAITING
 
 
 @login_required
@@ -77,13 +92,52 @@ def connection_switch(request: HttpRequest, pk: int) -> HttpResponse:
 def connection_test(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask the provider once; what it said is stored with the connection and shown."""
     connection = get_object_or_404(Connection.objects.select_related("provider"), pk=pk)
-    probe = connections.test(connection)
+    _tell(request, connection, connections.test(connection))
+    return redirect(row_page(connection.provider))
+
+
+@login_required
+@permission_required("providers.change_connection", raise_exception=True)
+@require_POST
+def connections_test(request: HttpRequest) -> HttpResponse:
+    """Test those chosen (``pk``), else all of a provider (``provider``), else all there are."""
+    rows = Connection.objects.select_related("provider").order_by("provider_id", "priority", "pk")
+    provider = request.POST.get("provider", "")
+    if provider:
+        rows = rows.filter(provider_id=provider)
+    if chosen := [pk for pk in request.POST.getlist("pk") if pk.isascii() and pk.isdigit()]:
+        rows = rows.filter(pk__in=chosen)
+    some = list(rows[: AT_ONCE + 1])
+    if len(some) > AT_ONCE:
+        count = connections.test_soon(rows)
+        told = _("%(count)s connections are tested in the background; the results come in here.")
+        messages.info(request, told % {"count": count})
+    else:
+        for connection, probe in zip(some, connections.test_many(some), strict=True):
+            _tell(request, connection, probe)
+    return redirect(reverse("providers:detail", args=[provider]) if provider else "providers:list")
+
+
+def _tell(request: HttpRequest, connection: Connection, probe: Probe) -> None:
     words = {"name": connection.name, "message": probe.message, "ms": probe.latency_ms}
     if probe.ok:
         messages.success(request, _("%(name)s answered in %(ms)s ms. %(message)s") % words)
     else:
         messages.error(request, _("%(name)s did not pass: %(message)s") % words)
-    return redirect(row_page(connection.provider))
+
+
+@login_required
+@permission_required("providers.add_connection", raise_exception=True)
+@sensitive_post_parameters("keys")
+def connections_add(request: HttpRequest, provider_id: str) -> HttpResponse:
+    """Many keys at once; afterwards what became of each, by its number."""
+    row = get_object_or_404(Provider, pk=provider_id)
+    form = BulkForm(request.POST or None, instance=Connection(provider=row))
+    context: dict[str, Any] = {"row": row, "back": row_page(row), "title": _("Add several keys")}
+    if form.is_valid():
+        context |= {"outcomes": form.store(row)}
+        return render(request, "providers/keys_added.html", context)
+    return render(request, "providers/form.html", context | {"form": form})
 
 
 @login_required

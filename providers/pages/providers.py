@@ -53,7 +53,12 @@ def providers(request: HttpRequest) -> HttpResponse:
     unused = [card for card in cards if not card.total]
     tiers = [(label, [card for card in unused if card.entry.tier == tier]) for tier, label in Tier.choices]
     broken = [row for row in rows if row.id not in entries]
-    context = {"tiers": [pair for pair in (connected, *tiers) if pair[1]], "query": wanted, "broken": broken}
+    context = {
+        "tiers": [pair for pair in (connected, *tiers) if pair[1]],
+        "query": wanted,
+        "broken": broken,
+        "connected": any(row.total for row in rows),
+    }
     return render(request, "providers/list.html", context)
 
 
@@ -67,6 +72,7 @@ def provider(request: HttpRequest, provider_id: str) -> HttpResponse:
     except registry.BadProvider as wrong:
         return render(request, "providers/broken.html", {"row": row, "fault": str(wrong), "title": str(row)})
     everywhere, now = proxies.everywhere(), timezone.now()
+    connections = connection_rows(row, entry, everywhere)
     context = {
         "row": row,
         "entry": entry,
@@ -75,8 +81,9 @@ def provider(request: HttpRequest, provider_id: str) -> HttpResponse:
         "way": proxies.way_of_provider(row, everywhere),
         "now": now,
         "quotas": accounts(row.connections.all(), now),
-        "connections": connection_rows(row, entry, everywhere),
-        "models": model_rows(row, entry),
+        "connections": connections,
+        "waiting": sum(each.waits for each in connections),
+        **model_rows(request, row, entry),
         "overridden": override_rows(row),
         "uncertain": sorted(set(entry.uncertain) - set(overrides.said(row))),
     }

@@ -20,6 +20,7 @@ def listed(snapshot: Snapshot, caller: Caller, format: str, name: str = "") -> b
     """Everything the caller may ask for, or the one model named. Raises Refusal 404 when there is no such."""
     name = name.removeprefix("models/") if format == "gemini" else name
     row, whole = SHAPES[format]
+    snapshot = snapshot.seen_by(caller)
     if name:
         return msgspec.json.encode(row(snapshot, name, _owner(snapshot, caller, name)))
     return msgspec.json.encode(whole([row(snapshot, model, owner) for model, owner in offered(snapshot, caller)]))

@@ -110,6 +110,8 @@ PLACES = (
     "/dashboard/providers/openai/change/",
     "/dashboard/providers/custom/new/",
     "/dashboard/providers/openai/connections/new/",
+    "/dashboard/providers/openai/connections/several/",
+    "/dashboard/providers/openai/models/import/",
     "/dashboard/keys/",
     "/dashboard/keys/new/",
     "/dashboard/requests/",
@@ -157,3 +159,29 @@ def test_a_member_has_no_way_into_the_gateway(member: Any, sign_in: Any) -> None
     page.locator("#nav-sidebar .truncate", has_text=member.email).click()
     page.locator("#logout-form button").click()
     page.wait_for_url("**/accounts/login/**")
+
+
+def test_models_are_imported_and_chosen_connections_tested(
+    gateway: Any, upstream: Any, admin_user: Any, sign_in: Any, make_provider: Any
+) -> None:
+    make_provider("acme", upstream.url, models=("large",), keys=("sk-one", "sk-two"))
+    page = sign_in(admin_user.email)
+    page.goto("/dashboard/providers/acme/")
+    button = page.locator("#tests button")
+    assert button.inner_text() == "Test all"
+    page.locator("#connections input[name=pk]").last.check()
+    assert button.inner_text() == "Test those chosen"
+    button.click()
+    page.locator("#connections", has_text="It answers and lists").wait_for()
+    assert [row.test_ok for row in Connection.objects.order_by("pk")] == [None, True]
+
+    page.locator("a[href$='/models/import/']").click()
+    page.locator("form.o-filters .o-button-main").click()
+    page.locator("[data-checks=add]").wait_for()
+    page.locator("[data-filters=found]").fill("sim-")
+    page.locator("[data-checks=add]").check()
+    shown = page.locator("input[name=add]:visible").count()
+    assert shown and page.locator("input[name=add]:checked").count() == shown
+    page.locator("button[form=found]").click()
+    page.wait_for_url("**/dashboard/providers/acme/#models")
+    assert Connection.objects.first().provider.models.filter(model_id__startswith="sim-").count() == shown

@@ -554,3 +554,24 @@ def test_quotas_are_listed_and_asked_for_again(admin: Api) -> None:
     ]
     assert admin("get", f"quotas/?connection={made['id'] + 1}")["count"] == 0
     admin("post", "quotas/", {}, status=405)
+
+
+# -- teams and tags of connections -------------------------------------------------------------------------------
+def test_connections_have_tags_and_a_team_and_are_found_by_them(admin: Api, team: Team) -> None:
+    admin("post", "providers/", ACME, status=201)
+    red = {"provider": "acme", "name": "red", "secret": SECRET, "team": team.pk, "tags": ["EU", "paid", "eu"]}
+    made = admin("post", "connections/", red, status=201)
+    assert (made["team"], made["tags"]) == (team.pk, ["eu", "paid"])
+    other = admin("post", "connections/", {"provider": "acme", "name": "all"}, status=201)
+    assert (other["team"], other["tags"]) == (None, [])
+
+    def names(query: str) -> list[str]:
+        return [row["name"] for row in admin("get", f"connections/?{query}")["results"]]
+
+    assert names(f"team={team.pk}") == names("tag=EU") == ["red"] and names("tag=none") == []
+    assert names("provider=acme") == ["red", "all"]
+    admin("patch", f"connections/{other['id']}/", {"enabled": False, "tags": ["old"]})
+    assert names("enabled=true") == ["red"] and names("enabled=false&tag=old") == ["all"]
+    error = admin("patch", f"connections/{other['id']}/", {"tags": ["two words"]}, status=400)["error"]
+    assert list(error["fields"]) == ["tags"]
+    assert admin("patch", f"connections/{made['id']}/", {"team": None})["team"] is None

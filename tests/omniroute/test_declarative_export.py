@@ -244,3 +244,19 @@ def test_proxies_come_back_and_their_credentials_stay() -> None:
     wipe()
     plan(first)
     assert export(with_secrets=True) == first and plan(text, told) == []
+
+
+def test_a_connections_team_and_tags_go_round() -> None:
+    Team.objects.create(name="Red Team")
+    plan(FULL)
+    rows = "connections: [{provider: acme, name: main, priority: 1, team: Red Team, tags: [EU, paid]}]"
+    assert plan(rows) == ["~ connection acme/main (tags [] → [eu, paid], team none → Red Team)"]
+    text = export(with_secrets=True)
+    assert plan(text) == [] and "team: " in text
+    wipe()
+    plan(text)
+    row = Connection.objects.get(name="main")
+    assert row.tags == ["eu", "paid"] and row.team.name == "Red Team"
+    for wrong in ("team: Blue", "tags: [two words]", "tags: eu"):
+        with pytest.raises(BadDocument, match=wrong.partition(":")[0]):
+            plan(f"connections: [{{provider: acme, name: main, {wrong}}}]")

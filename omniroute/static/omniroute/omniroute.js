@@ -59,6 +59,21 @@ document.addEventListener("input", (event) => {
   }
 });
 
+// A box that ticks all of a name that are shown; a button that says what it does with those ticked.
+document.addEventListener("change", (event) => {
+  const name = event.target.dataset.checks;
+  if (name) {
+    for (const box of event.target.form.querySelectorAll(`input[name="${name}"]`)) {
+      if (!box.closest("[hidden]")) box.checked = event.target.checked;
+    }
+  }
+  const button = event.target.form?.querySelector("button[data-some]");
+  if (button) {
+    const some = new FormData(event.target.form).has(event.target.name);
+    button.textContent = some ? button.dataset.some : button.dataset.none;
+  }
+});
+
 // Times come from the server in UTC; people read them in their own zone.
 function localTimes() {
   for (const element of document.querySelectorAll("time[datetime]")) {
