@@ -12,14 +12,16 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 @register(Tags.models)
 def catalogue(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """The provider catalogue parses, every word of it."""
+    """The provider catalogue and the vendors' logins parse, every word of them, and every login named is there."""
     from providers.catalogue import CatalogueError, entries
+    from providers.logins.flow import BadFlow, flows
 
     try:
-        entries()
-    except CatalogueError as wrong:
+        named = {entry.login: entry.id for entry in entries().values() if entry.login}
+        missing = sorted(set(named) - set(flows()))
+    except (CatalogueError, BadFlow) as wrong:
         return [Error(str(wrong), id="omniroute.E001")]
-    return []
+    return [Error(f"{named[login]} names a login {login} that is not there.", id="omniroute.E004") for login in missing]
 
 
 @register(Tags.security)

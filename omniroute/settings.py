@@ -13,7 +13,7 @@ from django.conf.locale import LANG_INFO
 from django.utils.translation import gettext_lazy as _
 
 from omniroute import __version__
-from omniroute.environment import current
+from omniroute.environment import current, variable
 from omniroute.i18n.languages import LANGUAGES as LANGUAGE_ROWS
 from omniroute.i18n.languages import describe_to_django
 from omniroute.keyfiles import ENCRYPTION_KEY, current_keys
@@ -42,6 +42,7 @@ DEBUG = env.debug
 DEFAULT_EXCEPTION_REPORTER_FILTER = "omniroute.reports.Discreet"
 DATA_DIR = env.data_dir
 USER_AGENT = f"OmniRoute/{__version__}"  # what providers see
+OAUTH_CLIENT_VARIABLE = variable  # reads an own client id or secret by the name that a login's data gives
 # daphne replaces runserver; imported anywhere else it would load Twisted into every process.
 INSTALLED_APPS = [
     *(["daphne"] if "runserver" in sys.argv[1:2] else []),
