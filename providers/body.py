@@ -76,6 +76,21 @@ def without_thoughts(fields: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**fields, "messages": msgspec.Raw(encode(messages))}
 
 
+def with_preamble(fields: Mapping[str, Any], text: str) -> Mapping[str, Any]:
+    """A request of Anthropic's format whose system text opens with a block of ``text``. One that does so already, as
+    clients do that send it themselves, stays as it is. ``system`` is raw bytes or a value: text, blocks, or missing."""
+    said = fields.get("system")
+    if isinstance(said, msgspec.Raw):
+        said = msgspec.json.decode(said)
+    blocks = [{"type": "text", "text": said}] if isinstance(said, str) and said else said or []
+    if not isinstance(blocks, list):
+        return fields  # no shape we know: the upstream says what is wrong with it
+    opening = blocks[0].get("text") if blocks and isinstance(blocks[0], dict) else None
+    if isinstance(opening, str) and opening.startswith(text):
+        return fields
+    return {**fields, "system": [{"type": "text", "text": text}, *blocks]}
+
+
 def _clamp(raw: Any, low: float, high: float) -> Any:
     if not isinstance(raw, msgspec.Raw):
         return min(max(raw, low), high) if isinstance(raw, (int, float)) and not isinstance(raw, bool) else raw

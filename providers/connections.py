@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, NoReturn
 
@@ -16,12 +16,12 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from providers import proxies, registry
+from providers import grants, proxies, registry, renewal
 from providers.addresses import AddressRefused, check_url
 from providers.auth import secrets
 from providers.entry import Entry
 from providers.fields import reveal
-from providers.models import Connection, Provider
+from providers.models import Connection, Grant, Provider
 from providers.probe import Probe, probe
 from providers.proxies import Way
 from providers.special import UNSPOKEN
@@ -49,6 +49,12 @@ def secret_of(connection: Connection) -> str | None:
     return reveal(connection, "secret")
 
 
+def values_of(connection: Connection) -> Mapping[str, str]:
+    """Its parameters, and what its login told of the account: project, profile."""
+    grant = grants.grant_of(connection)
+    return connection.parameters if grant is None else {**grant.facts, **connection.parameters}
+
+
 def proxy_of(connection: Connection) -> str | None:
     """The URL of the proxy in force, its password included; None = direct. Raises vault.SecretUnreadable, ProxyOff."""
     return proxies.url_of(proxies.way_of(connection))
@@ -63,8 +69,14 @@ class Bearer:
 
 
 def bearer_of(connection: Connection) -> Bearer:
-    """What the control plane calls the vendor with. Raises vault.SecretUnreadable."""
-    return Bearer(secret_of(connection) or "")
+    """What the control plane calls the vendor with; a login's token is valid now. Blocking.
+
+    Raises vault.SecretUnreadable and grants.NotRenewed.
+    """
+    grant = grants.grant_of(connection)
+    if grant is None:
+        return Bearer(secret_of(connection) or "")
+    return Bearer(grants.access_token(connection), {**grant.facts, "account_id": grant.account_id})
 
 
 def usable_reason(connection: Connection, entry: Entry, way: Way | None = None) -> str | None:
@@ -84,10 +96,15 @@ def unusable_credential(connection: Connection, entry: Entry) -> str | None:
         entry = at(entry, connection.parameters)
     except BadConnection as wrong:
         return str(wrong)
+    grant = grants.grant_of(connection)
+    if grant is not None:
+        return _unusable_login(connection, grant, entry)
     try:
         secret = secret_of(connection)
     except SecretUnreadable:
         return _("What is stored cannot be decrypted with this installation's keys; enter the API key again.")
+    if secret is None and entry.login:
+        return _("Nobody has logged in yet.")
     if secret is None:
         return _("An API key is needed.") if entry.needs_secret else None
     if connection.origin != entry.origin:
@@ -95,6 +112,16 @@ def unusable_credential(connection: Connection, entry: Entry) -> str | None:
     if not secrets.fits(entry.auth, secret):
         return _("The provider is signed in to differently since the API key was entered; enter it again.")
     return None
+
+
+def _unusable_login(connection: Connection, grant: Grant, entry: Entry) -> str | None:
+    try:
+        reason = grants.reason(grant)
+    except SecretUnreadable:
+        return _("What is stored cannot be decrypted with this installation's keys; log in again.")
+    if reason is None and connection.origin != entry.origin:
+        return _("The provider's address changed since the login; log in again.")
+    return reason
 
 
 def _ended(entry: Entry) -> str:
@@ -128,6 +155,8 @@ def set_secret(connection: Connection, text: str | None) -> None:
         secret = secrets.normalised(entry.auth, text or "")
     except secrets.BadSecret as wrong:
         _refuse("secret", str(wrong))
+    if secret and grants.grant_of(connection) is not None:
+        _refuse("secret", _("This connection has a login; an API key is a connection of its own."))
     connection.secret = secret or None
     connection.origin = at(entry, connection.parameters).origin if secret else ""
     if not connection._state.adding:
@@ -249,7 +278,17 @@ def prepared(connection: Connection) -> Prepared:
     way = proxies.way_of(connection)
     if reason := unusable_credential(connection, entry) or proxies.fault_of(way):
         return Probe(ok=False, message=reason)
-    return at(entry, connection.parameters), secret_of(connection), proxies.url_of(way), connection.parameters
+    entry, values = at(entry, connection.parameters), values_of(connection)
+    grant = grants.grant_of(connection)
+    if grant is None:
+        return entry, secret_of(connection), proxies.url_of(way), values
+    try:
+        token = grants.access_token(connection)
+    except grants.NotRenewed as wrong:
+        return Probe(ok=False, message=str(wrong))
+    auth = "bearer" if renewal.signs(entry) else entry.auth  # as requests carry it
+    entry = replace(entry, auth=auth, headers={**entry.headers, **grants.probe_headers(grant)})
+    return entry, token, proxies.url_of(way), values
 
 
 async def _run(prepared: Sequence[Prepared]) -> list[Probe]:

@@ -22,7 +22,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from providers import catalogue, connections, outward, proxies, registry
+from providers import catalogue, connections, grants, outward, proxies, registry
 from providers.addresses import AddressRefused
 from providers.entry import Entry
 from providers.models import Connection, QuotaState, QuotaWindow
@@ -86,7 +86,7 @@ def due(now: datetime) -> QuerySet[Connection]:
     """The connections the clock asks for: in use, with something to ask, their time come."""
     rows = Connection.objects.filter(enabled=True, provider__enabled=True, provider__in=list(USAGE))
     rows = rows.filter(Q(quota_state=None) | Q(quota_state__next_at=None) | Q(quota_state__next_at__lte=now))
-    return rows.select_related("provider__proxy", "proxy").order_by("quota_state__next_at", "pk")
+    return rows.select_related("provider__proxy", "proxy", "grant").order_by("quota_state__next_at", "pk")
 
 
 def _question(connection: Connection) -> Asked | _Question:
@@ -103,7 +103,7 @@ def _question(connection: Connection) -> Asked | _Question:
         if not calls:
             return Asked(message="The provider has another address than its vendor's; its quota is not asked for.")
         bearer = connections.bearer_of(connection)
-    except (registry.BadProvider, SecretUnreadable) as wrong:
+    except (registry.BadProvider, SecretUnreadable, grants.NotRenewed) as wrong:
         return Asked(message=str(wrong))
     return _Question(entry=entry, calls=calls, bearer=bearer, proxy=proxies.url_of(way))
 

@@ -55,6 +55,7 @@ class Link:
     team_id: int | None = None  # whose callers it is for; None: everyone's
     credential: Credential | None = field(default=None, repr=False)  # signs each request; None: ``headers`` suffice
     gauge: HeaderReader | None = None  # the vendor's replies tell of quotas
+    preamble: str = ""  # an opening system text the upstream wants; added where a client does not send it
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -22,10 +23,10 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import Membership, Team, User
-from providers import proxies, quotas, registry
-from providers.connections import secret_of, usable_reason
+from providers import grants, proxies, quotas, registry, renewal
+from providers.connections import secret_of, usable_reason, values_of
 from providers.entry import Entry
-from providers.models import Connection, ProviderModel, Proxy
+from providers.models import Connection, Grant, ProviderModel, Proxy
 from providers.models import Provider as ProviderRow
 from providers.prices import price_of
 from providers.upstream import Link, link
@@ -39,7 +40,7 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
 WATCHED = (
-    ProviderRow, ProviderModel, Connection, Proxy, ApiKey, Combo, ComboStep, Alias, GatewaySettings, TeamAccess,
+    ProviderRow, ProviderModel, Connection, Grant, Proxy, ApiKey, Combo, ComboStep, Alias, GatewaySettings, TeamAccess,
     User, Team, Membership,
 )  # fmt: skip
 # Columns that are written often and change nothing for the hot path.
@@ -137,8 +138,8 @@ def _patterns(stored: Any) -> tuple[str, ...]:
 
 def _providers() -> dict[str, Provider]:
     connections: dict[str, list[Connection]] = defaultdict(list)
-    ways = Connection.objects.select_related("proxy", "provider__proxy")
-    for row in ways.filter(enabled=True).order_by("priority", "pk"):
+    rows = Connection.objects.select_related("proxy", "provider__proxy", "grant")
+    for row in rows.filter(enabled=True).order_by("priority", "pk"):
         connections[row.provider_id].append(row)
     everywhere = proxies.everywhere()
     switched_on = dict(ProviderRow.objects.filter(enabled=True).values_list("pk", "strategy"))
@@ -160,21 +161,7 @@ def _provider(entry: Entry, rows: Iterable[Connection], strategy: str, everywher
             unusable[row.name] = reason
             log.warning("connection %s of %s cannot be used: %s", row.name, entry.id, reason)
             continue
-        links.append(
-            link(
-                entry,
-                connection_id=row.pk,
-                name=row.name,
-                priority=row.priority,
-                weight=row.weight,
-                secret=secret_of(row),
-                proxy=proxies.url_of(way),
-                way=way.label,
-                user_agent=settings.USER_AGENT,
-                parameters=row.parameters,
-                team_id=row.team_id,
-            )
-        )
+        links.append(_link(entry, row, way))
         if pace := Pace(row.requests_per_minute, row.min_gap_ms / 1000, row.max_concurrent):
             paces[row.pk] = pace
     prices = {model: price_of(entry, model) for model in entry.models} if links else {}
@@ -188,6 +175,29 @@ def _provider(entry: Entry, rows: Iterable[Connection], strategy: str, everywher
         paces=paces,
         spoken={model: entry.of(model) for model in entry.models} if links and entry.variants else {},
     )
+
+
+def _link(entry: Entry, row: Connection, way: proxies.Way) -> Link:
+    grant = grants.grant_of(row)
+    signed = renewal.credential(grant) if grant and renewal.signs(entry) else None
+    token = grants.token_of(grant).text if grant else None
+    made = link(
+        entry,
+        connection_id=row.pk,
+        name=row.name,
+        priority=row.priority,
+        weight=row.weight,
+        secret=None if signed else token or secret_of(row),
+        proxy=proxies.url_of(way),
+        way=way.label,
+        user_agent=settings.USER_AGENT,
+        parameters=values_of(row),
+        team_id=row.team_id,
+        credential=signed,
+    )
+    if grant is None or token is None:
+        return made
+    return replace(made, secrets=(*made.secrets, token), preamble=grant.preamble if grant.adds_preamble else "")
 
 
 def _bare(providers: Iterable[Provider]) -> dict[str, tuple[Provider, ...]]:

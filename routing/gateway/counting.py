@@ -14,6 +14,7 @@ from providers.upstream import MAX_ERROR_BODY, Attempt
 from providers.wire.errors import UpstreamFailure
 from providers.wire.formats import FORMATS
 from providers.wire.traits import Traits
+from routing.gateway.lanes import opened
 from routing.gateway.writer import JSON_TYPE
 
 if TYPE_CHECKING:
@@ -51,11 +52,10 @@ async def _ask(exchange: Exchange, asking: Asking, attempt: Attempt) -> bytes:
     fields = asking.peek.fields
     if attempt.entry.format != "gemini":
         fields = with_model(fields, attempt.model)
+    body = encode(opened(fields, attempt))
     headers = getattr(asking.peek, "headers", ())
     timeouts = exchange.limits.stream
-    reply = await exchange.upstream.open(
-        attempt, "count", encode(fields), stream=False, timeouts=timeouts, headers=headers
-    )
+    reply = await exchange.upstream.open(attempt, "count", body, stream=False, timeouts=timeouts, headers=headers)
     try:
         return await reply.read(MAX_ERROR_BODY)
     except TransportError as wrong:

@@ -6,14 +6,14 @@ gateway must know. ``Translating``: client format → canonical → upstream for
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 from msgspec.structs import replace
 
-from providers.body import apply, dump, encode, has_thoughts, with_model
+from providers.body import apply, dump, encode, has_thoughts, with_model, with_preamble
 from providers.tailoring import traits_of
 from providers.upstream import Attempt
 from providers.wire.anthropic.passing import named
@@ -65,6 +65,12 @@ class Lane(Protocol):
     def stream(self) -> Stream: ...
 
 
+def opened(fields: Mapping[str, Any], attempt: Attempt) -> Mapping[str, Any]:
+    """The request with the opening system text that its connection adds, if it adds one."""
+    preamble = attempt.link.preamble
+    return with_preamble(fields, preamble) if preamble and attempt.entry.format == "anthropic" else fields
+
+
 # -- both sides speak Chat Completions -------------------------------------------------------------------------------
 @dataclass(slots=True)
 class ChatPassing:
@@ -99,7 +105,7 @@ class Passing:
     def prepare(self, attempt: Attempt) -> Prepared:
         fields = self.peek.fields if self.format.id == "gemini" else with_model(self.peek.fields, attempt.model)
         fields, dropped = apply(fields, attempt.entry.request)
-        return Prepared(encode(fields), dropped, self.peek.headers)
+        return Prepared(encode(opened(fields, attempt)), dropped, self.peek.headers)
 
     def whole(self, raw: bytes) -> Answer:
         reply = self.format.parse_reply(raw, Names())
@@ -135,7 +141,7 @@ class Translating:
         self._dumped = dumped = self.upstream.dump(wanted, traits_of(attempt.entry, attempt.model))
         body, dropped = apply(dumped.body, attempt.entry.request)
         headers = tuple((name.lower().encode(), value.encode()) for name, value in dumped.headers)
-        self._sent = msgspec.json.encode(body)
+        self._sent = msgspec.json.encode(opened(body, attempt))
         told = tuple(name for name in (*dumped.dropped, *dropped) if name not in SILENT)
         return Prepared(self._sent, told, headers)
 

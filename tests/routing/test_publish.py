@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Membership, Team, User
 from providers import connections, proxies
-from providers.models import Connection, Provider, ProviderModel, Proxy
+from providers.models import Connection, Grant, Provider, ProviderModel, Proxy
 from routing import keys, publish
 from routing.models import Alias, ApiKey, Combo, ComboStep, ConfigVersion, GatewaySettings, TeamAccess
 from routing.snapshot import Snapshot
@@ -183,9 +183,11 @@ def rows() -> dict[type, Any]:
         Team.objects.create(name="t"),
         Combo.objects.create(name="c"),
     )
+    connection = connections.add(provider, "c", SECRET)
     return {
         ProviderModel: ProviderModel.objects.create(provider=provider, model_id="m"),
-        Connection: connections.add(provider, "c", SECRET),
+        Grant: Grant.objects.create(provider=provider, connection=connection, flow="claude", access_token=SECRET),
+        Connection: connection,
         Proxy: proxies.save(Proxy(name="x"), PROXY),
         ApiKey: keys.create(name="k")[0],
         ComboStep: ComboStep.objects.create(combo=combo, model="m"),
