@@ -10,6 +10,8 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from providers.grants import ended
+
 Allowed = Callable[[Any], bool]
 
 
@@ -32,6 +34,7 @@ class Row(NamedTuple):
     icon: str  # a name of the Material Symbols font
     url: str
     allowed: Allowed
+    badge: Callable[[], int] | None = None  # how many things behind it need somebody; 0 shows nothing
 
 
 class Group(NamedTuple):
@@ -52,7 +55,7 @@ GROUPS = (
     Group(
         _("Gateway"),
         (
-            Row(_("Providers"), "hub", "providers:list", may("providers.view_provider")),
+            Row(_("Providers"), "hub", "providers:list", may("providers.view_provider"), ended),
             Row(_("Quotas"), "data_usage", "quotas:list", may("providers.view_quotawindow")),
             Row(_("Proxies"), "vpn_lock", "proxies:list", may("providers.view_proxy")),
             Row(_("Combos"), "route", "admin:routing_combo_changelist", may_in_admin("routing.view_combo")),
@@ -108,6 +111,7 @@ GROUPS = (
                 "admin:analytics_usagerecord_changelist",
                 may_in_admin("analytics.view_usagerecord"),
             ),
+            Row(_("Audit"), "history", "admin:admin_logentry_changelist", may_in_admin("admin.view_logentry")),
         ),
     ),
 )
@@ -135,4 +139,6 @@ def _entry(row: Row, request: HttpRequest) -> dict[str, Any] | None:
     except NoReverseMatch:
         return None  # the page is not part of this installation
     active = request.path == link or (request.path.startswith(link) and row.url != "omniroute:overview")
-    return {"title": row.label, "icon": row.icon, "link": link, "active": active}
+    entry = {"title": row.label, "icon": row.icon, "link": link, "active": active}
+    count = row.badge() if row.badge is not None else 0
+    return {**entry, "badge": str(count), "badge_variant": "danger"} if count else entry

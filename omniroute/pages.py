@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.models import User
 from analytics import reports
+from providers import grants
 from providers.models import Connection
 from routing import keys
 from routing.models import GatewaySettings
@@ -41,6 +42,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "recent": reports.visible_to(request.user).order_by("-id")[:8],
         "steps": _first_steps(request),
         "notice": GatewaySettings.load().notice,
+        "ended_logins": grants.ended() if request.user.has_perm("providers.change_connection") else 0,
         "hours": hours,
         "ranges": RANGES,
     }

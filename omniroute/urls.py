@@ -8,6 +8,7 @@ from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from providers.pages import logins
 from providers.urls import proxy_urls, quota_urls
 
 # The admin's own sign-in form knows neither second factors nor rate limits.
@@ -18,6 +19,7 @@ handler429 = "accounts.throttling.too_many"
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/dashboard/"), name="home"),
+    path("callback", logins.loopback),  # the one path that some vendors send the browser back to
     path("favicon.ico", RedirectView.as_view(url=static("omniroute/favicon.svg"))),
     path("dashboard/", include("omniroute.pages_urls")),
     path("dashboard/providers/", include("providers.urls")),

@@ -8,7 +8,7 @@ from django import forms
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
-from providers import bulk, catalogue, connections, proxies, registry
+from providers import bulk, catalogue, connections, grants, proxies, registry
 from providers.auth import secrets
 from providers.entry import FORMATS, Entry
 from providers.fields import WriteOnlyField
@@ -59,7 +59,9 @@ class ConnectionForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         self.entry = entry
         self._add_parameters()
-        if entry.auth in secrets.PARTS:
+        if grants.grant_of(self.instance) is not None:
+            pass  # the login is its credential
+        elif entry.auth in secrets.PARTS:
             self._add_parts()
         elif entry.takes_secret:
             self.fields["secret"] = WriteOnlyField(

@@ -397,7 +397,7 @@ class LoginAttempt(models.Model):
     origin = models.CharField(max_length=300, blank=True)  # scheme://host:port the dashboard was used at
     redirect_uri = models.CharField(max_length=500, blank=True)
     secrets = EncryptedTextField(null=True)  # JSON object: verifier, device code, made client
-    proxy = EncryptedTextField(null=True)
+    proxy = EncryptedTextField(null=True)  # as ``proxies.choose`` takes it
     shown = models.JSONField(default=dict)  # what the person needs: address, user code
     name = models.CharField(max_length=100, blank=True)
     accepted_by = models.CharField(max_length=254)

@@ -180,6 +180,16 @@ def choose(row: Provider | Connection, wanted: str | None) -> bool:
     return before != (row.proxy_id, row.direct)
 
 
+def checked(wanted: str | None) -> str | None:
+    """What :func:`choose` will take, stripped, nothing being written; None: nothing is said. Raises BadProxy."""
+    text = (wanted or "").strip()
+    if "://" in text:
+        return check_url(text)
+    if text and text != DIRECT:
+        _named(text)
+    return text or None
+
+
 def written(row: Provider | Connection) -> str | None:
     """What :func:`choose` would take for what the row says now."""
     return DIRECT if row.direct else row.proxy.name if row.proxy else None

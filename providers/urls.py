@@ -3,7 +3,7 @@
 from django.urls import path, re_path
 
 from providers import proxy_pages, quota_pages
-from providers.pages import connections, models, overrides, providers
+from providers.pages import connections, logins, models, overrides, providers
 
 ID = r"(?P<provider_id>[a-z0-9][a-z0-9._-]*)"  # as providers.models.slug
 
@@ -16,12 +16,19 @@ urlpatterns = [
     path("connections/<int:pk>/switch/", connections.connection_switch, name="connection_switch"),
     path("connections/<int:pk>/test/", connections.connection_test, name="connection_test"),
     path("connections/<int:pk>/delete/", connections.connection_delete, name="connection_delete"),
+    path("connections/<int:pk>/login/", logins.again, name="login_again"),
+    path("connections/<int:pk>/renew/", logins.renew, name="login_renew"),
+    path("connections/<int:pk>/opening/", logins.preamble, name="preamble"),
+    path("logins/callback/", logins.callback, name="login_callback"),
+    path("logins/<uuid:uid>/", logins.attempt, name="login_attempt"),
+    path("logins/<uuid:uid>/status/", logins.status, name="login_status"),
     path("models/<int:pk>/reset/", overrides.model_reset, name="model_reset"),
     re_path(rf"^{ID}/reset/$", overrides.provider_reset, name="reset"),
     re_path(rf"^{ID}/$", providers.provider, name="detail"),
     re_path(rf"^{ID}/switch/$", providers.provider_switch, name="switch"),
     re_path(rf"^{ID}/change/$", providers.provider_edit, name="edit"),
     re_path(rf"^{ID}/delete/$", providers.provider_delete, name="delete"),
+    re_path(rf"^{ID}/login/$", logins.begin, name="login"),
     re_path(rf"^{ID}/connections/several/$", connections.connections_add, name="connections_add"),
     re_path(rf"^{ID}/models/add/$", models.model_add, name="model_add"),
     re_path(rf"^{ID}/models/switch/$", models.model_switch, name="model_switch"),

@@ -16,7 +16,7 @@ from omniroute.declarative.changes import shown
 from omniroute.declarative.document import escape, plain
 from omniroute.declarative.providing import CONNECTION_DEFAULTS, DEFAULTS
 from omniroute.i18n.languages import LANGUAGES
-from providers import proxies
+from providers import grants, proxies, registry
 from providers.fields import reveal
 from providers.models import Connection, Provider, Proxy
 from providers.overrides import MODEL_COLUMNS
@@ -41,7 +41,7 @@ def export(*, with_secrets: bool = False) -> str:
     sections: dict[str, Any] = {
         "proxies": [_proxy(row, names) for row in Proxy.objects.all()],
         "providers": _providers(),
-        "connections": [_connection(row, names) for row in Connection.objects.select_related("proxy", "team")],
+        "connections": [_connection(row, names) for row in Connection.objects.select_related("proxy", "team", "grant")],
         "combos": _combos(),
         "aliases": _aliases(wildcards=False),
         "wildcards": _aliases(wildcards=True),
@@ -75,6 +75,7 @@ class _Names:
 
     def __init__(self, with_secrets: bool) -> None:
         self.with_secrets, self.given = with_secrets, list[str]()
+        self.logins = {entry.id for entry in registry.effective_all().values() if entry.login}
 
     def secret(self, row: Connection | Proxy, column: str, what: str) -> str:
         if self.with_secrets:
@@ -119,6 +120,8 @@ def _connection(row: Connection, names: _Names) -> dict[str, Any]:
     }
     if row.parameters:
         fields["parameters"] = row.parameters
+    if grants.grant_of(row) is not None or (not row.secret and row.provider_id in names.logins):
+        fields["auth"] = "oauth"  # a reference: tokens are never part of the file
     if row.secret:
         fields["api_key"] = names.secret(row, "secret", f"{row.provider_id} {row.name} api key")
     if row.proxy or row.direct:

@@ -9,7 +9,7 @@ from accounts.models import Team
 from omniroute.declarative import ways
 from omniroute.declarative.changes import Work, assign
 from omniroute.declarative.readers import Item
-from providers import catalogue, connections, registry
+from providers import catalogue, connections, grants, registry
 from providers.addresses import AddressRefused, check_url
 from providers.auth import secrets
 from providers.connections import set_secret
@@ -155,7 +155,7 @@ def apply_connections(items: Sequence[Item], work: Work, unlisted: set[str]) -> 
     ``unlisted``: custom providers the file leaves out and ``--prune`` just deleted, for a message that says so.
     """
     entries = registry.effective_all()
-    rows = {(row.provider_id, row.name): row for row in Connection.objects.select_related("proxy", "team")}
+    rows = {(row.provider_id, row.name): row for row in Connection.objects.select_related("proxy", "team", "grant")}
     if work.prune:
         named = {(item["provider"], item["name"]) for item in items}
         for key in [key for key in rows if key not in named]:
@@ -178,6 +178,9 @@ def apply_connections(items: Sequence[Item], work: Work, unlisted: set[str]) -> 
 
 def _connection(row: Connection, item: Item, entry: Entry, work: Work) -> None:
     new, name = row._state.adding, f"{row.provider_id}/{row.name}"
+    if fault := _auth_fault(row, item, entry):
+        work.refuse(item, *fault)
+        return
     team = Team.objects.filter(name=item["team"]).first() if item.get("team") else None
     if item.get("team") and team is None:
         work.refuse(item, "team", f"there is no team {item['team']!r}.")
@@ -213,6 +216,15 @@ def _parameters(row: Connection, item: Item) -> list[str]:
         for name in names
         if before.get(name) != row.parameters.get(name)
     ]
+
+
+def _auth_fault(row: Connection, item: Item, entry: Entry) -> tuple[str, str] | None:
+    """``auth: oauth`` only refers to a login: nothing but a person at the vendor's page can make one."""
+    if item.get("auth") and not entry.login:
+        return "auth", f"{entry.id} has no login of its own."
+    if item.get("api_key") and grants.grant_of(row) is not None:
+        return "api_key", "this connection has a login; an API key is a connection of its own."
+    return None
 
 
 def _is(row: Connection, wanted: str | None, origin: str) -> bool:

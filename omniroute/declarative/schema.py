@@ -130,6 +130,7 @@ CONNECTION = Fields(
     {
         "provider": readers.slug(60),
         "name": text(100),
+        "auth": readers.choice("oauth"),
         "api_key": readers.secret,
         "parameters": readers.pairs(re.compile(r"[a-z_]+"), text(200)),
         "priority": readers.whole(0, BIGGEST),
@@ -270,6 +271,9 @@ def _within(document: Document) -> Iterator[Problem]:
     for provider in document.providers or []:
         models = provider.get("models", [])
         yield from readers.duplicates(models, lambda i: i["id"], lambda i: f"model {i['id']}")
+    for connection in document.connections or []:
+        if connection.get("auth") and connection.get("api_key"):
+            yield connection.problem("api_key", "a connection is either a login (auth: oauth) or an API key.")
     for combo in document.combos or []:
         if not combo.get("steps") and combo.get("strategy") != "tiers":
             yield combo.problem("steps" if "steps" in combo else None, "a combo needs at least one step.")

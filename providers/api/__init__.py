@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework import viewsets
 
 from providers.api.connections import ConnectionViewSet
+from providers.api.logins import LoginViewSet
 from providers.api.models import ProviderModelViewSet
 from providers.api.providers import ProviderViewSet
 from providers.api.proxies import ProxyViewSet
@@ -16,6 +17,7 @@ routes: list[tuple[str, type[viewsets.GenericViewSet[Any]]]] = [
     ("providers", ProviderViewSet),
     ("provider-models", ProviderModelViewSet),
     ("connections", ConnectionViewSet),
+    ("logins", LoginViewSet),
     ("proxies", ProxyViewSet),
     ("quotas", QuotaViewSet),
 ]

@@ -14,9 +14,10 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from providers import bulk, connections, proxies, quotas, registry
+from providers import bulk, connections, grants, proxies, quotas, registry
+from providers.api.logins import GrantSerializer
 from providers.api.proxies import ProxyInForceSerializer, ProxyReference, described_way
-from providers.api.shared import OfProvider, ProviderFilters
+from providers.api.shared import Conflict, OfProvider, ProviderFilters
 from providers.entry import Entry
 from providers.models import Connection, Provider, Proxy, QuotaWindow
 from providers.quota_api import AskedSerializer
@@ -39,13 +40,14 @@ class ConnectionSerializer(serializers.ModelSerializer[Connection]):
     )
     has_secret = serializers.SerializerMethodField()
     proxy_in_force = serializers.SerializerMethodField()
+    login = serializers.SerializerMethodField(help_text="The vendor's login behind it; null: a key, or nothing yet.")
     problem = serializers.SerializerMethodField(help_text="Why the connection is not used; null when it is.")
 
     class Meta:
         model = Connection
         fields = [
             "id", "provider", "name", "secret", "has_secret", "parameters", "proxy", "proxy_in_force", "priority",
-            "enabled", "team", "tags", "problem", "created_at", "tested_at", "test_ok", "test_message",
+            "enabled", "team", "tags", "login", "problem", "created_at", "tested_at", "test_ok", "test_message",
             "test_latency_ms", "testing_since",
         ]  # fmt: skip
         read_only_fields = ["testing_since", "tested_at", "test_ok", "test_message", "test_latency_ms"]
@@ -63,6 +65,11 @@ class ConnectionSerializer(serializers.ModelSerializer[Connection]):
     @extend_schema_field(ProxyInForceSerializer)
     def get_proxy_in_force(self, row: Connection) -> dict[str, Any]:
         return described_way(proxies.way_of(row, self.context["view"].everywhere))
+
+    @extend_schema_field(GrantSerializer(allow_null=True))
+    def get_login(self, row: Connection) -> dict[str, Any] | None:
+        grant = grants.grant_of(row)
+        return GrantSerializer(grant).data if grant else None
 
     @extend_schema_field(serializers.CharField(allow_null=True))
     def get_problem(self, row: Connection) -> str | None:
@@ -137,7 +144,7 @@ class ConnectionFilters(ProviderFilters):
 class ConnectionViewSet(OfProvider):
     """Connections: one credential of one provider each."""
 
-    queryset = Connection.objects.select_related("provider__proxy", "proxy")
+    queryset = Connection.objects.select_related("provider__proxy", "proxy", "grant")
     serializer_class = ConnectionSerializer
     filters = ConnectionFilters
 
@@ -196,6 +203,20 @@ class ConnectionViewSet(OfProvider):
         windows = QuotaWindow.objects.filter(connection=row).select_related("connection__quota_state")
         shown = {"ok": asked.reading is not None, "message": asked.message, "windows": windows}
         return Response(AskedSerializer(shown).data)
+
+    @extend_schema(request=None, responses=ConnectionSerializer)
+    @action(detail=True, methods=["post"])
+    def renew(self, request: Request, pk: str | None = None) -> Response:
+        """Renew the token of the login behind it now."""
+        row = self.get_object()
+        grant = grants.grant_of(row)
+        if grant is None:
+            raise Conflict("The connection has no login.")
+        try:
+            grants.refresh(grant.pk)
+        except grants.NotRenewed as wrong:
+            raise Conflict(str(wrong)) from None
+        return Response(self.get_serializer(self.get_object()).data)
 
     @extend_schema(request=BulkSerializer, responses={201: BulkOutcomeSerializer(many=True)})
     @action(detail=False, methods=["post"], serializer_class=BulkSerializer, pagination_class=None)

@@ -37,7 +37,7 @@ def connection_rows(row: Provider, entry: Entry, everywhere: Proxy | None) -> li
     """What the provider's page shows of its connections; ``everywhere``: the global proxy."""
     return [
         ConnectionRow(each, connections.usable_reason(each, entry, way), way, waits(each))
-        for each in row.connections.select_related("team", "proxy", "provider__proxy")
+        for each in row.connections.select_related("team", "proxy", "provider__proxy", "grant")
         for way in [proxies.way_of(each, everywhere)]
     ]
 

@@ -17,8 +17,9 @@ from django.views.decorators.http import require_POST
 from providers import overrides, proxies, registry
 from providers.entry import Entry
 from providers.forms import CustomProviderForm, OverrideForm
-from providers.models import Provider, Tier
+from providers.models import Grant, Provider, Tier
 from providers.pages.connections import connection_rows
+from providers.pages.logins import offered, takes_keys
 from providers.pages.models import model_rows
 from providers.pages.names import name_of, row_page
 from providers.pages.overrides import override_rows
@@ -33,6 +34,7 @@ class Card(NamedTuple):
     total: int
     enabled: int
     failed: int
+    ended: int  # of those that are on, how many need a new login
 
 
 @login_required
@@ -45,8 +47,11 @@ def providers(request: HttpRequest) -> HttpResponse:
         total=Count("connections"),
         active=Count("connections", filter=Q(connections__enabled=True)),
         failed=Count("connections", filter=Q(connections__enabled=True, connections__test_ok=False)),
+        ended=Count("connections", filter=Q(connections__enabled=True, connections__grant__state=Grant.State.ENDED)),
     )
-    found = [Card(row, entries[row.id], row.total, row.active, row.failed) for row in rows if row.id in entries]
+    found = [
+        Card(row, entries[row.id], row.total, row.active, row.failed, row.ended) for row in rows if row.id in entries
+    ]
     cards = [card for card in found if wanted in f"{card.entry.id} {card.entry.alias} {card.entry.name}".lower()]
     cards.sort(key=lambda card: (card.entry.ended is not None, card.entry.name.lower()))
     connected = (_("Connected"), [card for card in cards if card.total])
@@ -84,6 +89,8 @@ def provider(request: HttpRequest, provider_id: str) -> HttpResponse:
         "connections": connections,
         "waiting": sum(each.waits for each in connections),
         **model_rows(request, row, entry),
+        "login": offered(entry),
+        "takes_keys": takes_keys(entry),
         "overridden": override_rows(row),
         "uncertain": sorted(set(entry.uncertain) - set(overrides.said(row))),
     }

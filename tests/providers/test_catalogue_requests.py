@@ -106,7 +106,8 @@ def chat(entry: Entry, model: str, *, stream: bool) -> Prepared:
         lambda *_: None,
         lambda _: None,
     )  # type: ignore[arg-type, return-value]
-    return lane.prepare(Attempt(to, None, model))  # type: ignore[arg-type]
+    here = link(to.sample, connection_id=1, name="c", priority=1, secret=None, proxy=None, user_agent="OmniRoute/0")
+    return lane.prepare(Attempt(to, here, model))
 
 
 def address(request: Outbound) -> str:

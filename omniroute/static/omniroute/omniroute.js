@@ -144,7 +144,31 @@ function live() {
   connect();
 }
 
+// A login that was begun: ask whether the vendor has agreed, until it has or has not.
+function login() {
+  const place = document.querySelector("[data-login]:not([data-login-off])");
+  if (!place) return;
+  const says = place.querySelector("[data-login-says]");
+  const waiting = says.textContent;
+  const token = place.querySelector("[name=csrfmiddlewaretoken]").value;
+  const ask = async () => {
+    let found = null;
+    try {
+      const reply = await fetch(place.dataset.login, { method: "POST", headers: { "X-CSRFToken": token } });
+      found = await reply.json();
+      says.textContent = waiting;
+    } catch {
+      says.textContent = says.dataset.loginAway;
+    }
+    if (found?.status === "done") window.location.assign(place.dataset.loginDone);
+    else if (found?.status === "failed") window.location.reload();
+    else window.setTimeout(ask, 2000);
+  };
+  window.setTimeout(ask, 1000);
+}
+
 document.addEventListener("DOMContentLoaded", () => {
+  login();
   localTimes();
   localChartLabels();
   if (document.querySelector("[data-until]")) {

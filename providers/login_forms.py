@@ -1,0 +1,84 @@
+"""Forms of the pages where people log in at vendors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from providers.forms import LTR, ProxyField
+from providers.logins.flow import Flow
+from providers.models import Connection, Grant
+
+METHODS: Mapping[str, Promise] = {
+    "browser": _("In the browser"),
+    "device": _("With a code typed at the vendor's page"),
+    "import": _("With a token you already have"),
+    "builder_id": _("AWS Builder ID"),
+    "organization": _("AWS IAM Identity Center of an organization"),
+    "google": _("Google account"),
+    "github": _("GitHub account"),
+}
+
+
+class LoginForm(forms.Form):
+    """How to log in, and that the vendor's restriction was read."""
+
+    method = forms.ChoiceField(label=_("How"))
+    start_url = forms.CharField(
+        label=_("start page of the organization"), required=False, help_text=_("Only for an organization of AWS.")
+    )
+    region = forms.CharField(label=_("region of the organization"), required=False)
+    label = forms.CharField(
+        label=_("name"),
+        required=False,
+        max_length=100,
+        help_text=_("Under which the connection is listed; empty: the account's e-mail address."),
+    )
+    proxy = ProxyField(
+        _("As the provider says"), help_text=_("For this login and everything the connection does afterwards.")
+    )
+    accept = forms.BooleanField(label=_("I have read this and accept it"))
+
+    def __init__(self, data: Any = None, *, flow: Flow, connection: Connection | None) -> None:
+        super().__init__(data)
+        asked = {name for method in flow.methods for name in method.asks}
+        method: Any = self.fields["method"]
+        method.choices = [(each.id, METHODS.get(each.id, each.id)) for each in flow.methods]
+        for name in ({"start_url", "region"} - asked) | ({"label", "proxy"} if connection else set()):
+            del self.fields[name]
+        if len(flow.methods) == 1:
+            method.widget, self.initial["method"] = forms.HiddenInput(), flow.methods[0].id
+        for name in {"start_url", "region"} & set(self.fields):
+            self.fields[name].widget.attrs.update(LTR)
+        if "region" in self.fields:
+            self.initial["region"] = "us-east-1"
+
+
+class PasteForm(forms.Form):
+    """The final address, or a token. Never shown again."""
+
+    pasted = forms.CharField(
+        label=_("Paste it here"),
+        max_length=65536,
+        widget=forms.Textarea(attrs={**LTR, "rows": 4}),
+        required=False,
+    )
+
+
+class PreambleForm(forms.ModelForm):
+    """The switch of one connection, off by default."""
+
+    class Meta:
+        model = Grant
+        fields = ("adds_preamble", "preamble")
+        widgets = {"preamble": forms.Textarea(attrs={"rows": 3, "dir": "auto"})}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if cleaned.get("adds_preamble") and not (cleaned.get("preamble") or "").strip():
+            self.add_error("preamble", _("Without a text there is nothing to add."))
+        return cleaned

@@ -1,0 +1,63 @@
+"""Fixtures of the fake vendors, for tests of logins anywhere."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.vendors import Vendors, catalogue_at, flows_at, running
+
+
+@pytest.fixture
+def login_vendors(db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Vendors]:
+    """The fake vendors; logins and the catalogue point at them. Its ``codex_port`` is free."""
+    from providers import catalogue
+    from providers.logins import flow
+
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with running() as found:
+        found.codex_port = port  # type: ignore[attr-defined]
+        monkeypatch.setattr(flow, "FOLDER", flows_at(tmp_path / "logins", found.url, codex_port=port))
+        monkeypatch.setattr(catalogue, "FOLDER", catalogue_at(tmp_path / "catalog", found.url))
+        for read in (flow.flows, catalogue.entries):
+            read.cache_clear()
+        for name in ("GEMINI_CLI_OAUTH_CLIENT_SECRET", "ANTIGRAVITY_OAUTH_CLIENT_SECRET"):
+            monkeypatch.setenv(name, "not-a-real-secret")
+        catalogue.sync()
+        yield found
+    for read in (flow.flows, catalogue.entries):
+        read.cache_clear()
+
+
+@pytest.fixture
+def logged_in(login_vendors: Vendors) -> Callable[..., Any]:
+    """logged_in("claude", email="a@example.com", lasts=-1) → the Grant of a connection that has a login."""
+    from datetime import timedelta
+
+    from django.utils import timezone
+
+    from providers import grants, registry
+    from providers.logins import engine
+    from providers.models import Connection, Grant, Provider
+
+    def make(
+        provider_id: str, *, email: str = "ada@example.com", lasts: float = 3600, method: str = "browser"
+    ) -> Grant:
+        provider = Provider.objects.get(pk=provider_id)
+        family = login_vendors.accounts.log_in({"email": email, "id": f"id-{email}", "plan": "max"})
+        connection = Connection(provider=provider, name=email, origin=registry.effective_of(provider).origin)
+        connection.save()
+        grant = Grant(connection=connection, provider=provider, flow=provider_id, method=method)
+        tokens = engine.Tokens(access=family.access, refresh=family.refresh, lasts=max(lasts, 1))
+        grants.fill_in(grant, tokens, engine.Account(key=email, email=email, account_id=f"id-{email}"))
+        grant.expires_at = timezone.now() + timedelta(seconds=lasts)
+        grant.obtained_at = timezone.now() - timedelta(hours=1)
+        grant.save()
+        return grant
+
+    return make

@@ -1,0 +1,44 @@
+"""The data of logins and providers, pointed at the fake vendors: files in a folder of the test's own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from providers.logins import flow
+
+ADDRESS = re.compile(r'^((?:\w+_)?url = ")https://', re.MULTILINE)
+
+
+def flows_at(folder: Path, url: str, *, codex_port: int = 1455) -> Path:
+    """Every login's file, its addresses at ``url``."""
+    folder.mkdir()
+    for path in flow.FOLDER.glob("*.toml"):
+        text = ADDRESS.sub(rf"\g<1>{url}/", path.read_text(encoding="utf-8"))
+        (folder / path.name).write_text(text.replace("localhost:1455", f"localhost:{codex_port}"), encoding="utf-8")
+    return folder
+
+
+def catalogue_at(folder: Path, url: str) -> Path:
+    """A catalogue of one provider per login, each of the OpenAI format, served at ``url``; Claude speaks its own."""
+    folder.mkdir()
+    for path in flow.FOLDER.glob("*.toml"):
+        auth = "x_api_key" if path.stem == "kimi-coding" else "oauth"
+        format = "anthropic" if path.stem == "claude" else "openai_chat"
+        (folder / path.name).write_text(
+            f'name = "{path.stem.title()}"\nalias = "{path.stem}"\nformat = "{format}"\nauth = "{auth}"\n'
+            f'login = "{path.stem}"\ntier = "subscription"\nallow_private_network = true\n'
+            f'base_url = "{url}/upstream/v1"\nterms_risk = "The vendor restricts use outside its own programs."\n'
+            '[[models]]\nid = "large"\n',
+            encoding="utf-8",
+        )
+    return folder
+
+
+def use(flows: Path, entries: Path) -> None:
+    """For a process of its own, once Django is set up: read these folders instead."""
+    from providers import catalogue
+
+    flow.FOLDER, catalogue.FOLDER = flows, entries
+    flow.flows.cache_clear()
+    catalogue.entries.cache_clear()
