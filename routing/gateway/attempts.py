@@ -256,8 +256,7 @@ class Tries:
     # -- the trail ---------------------------------------------------------------------------------------------------
     def _skip(self, attempt: Attempt, verdict: Verdict) -> None:
         self.resting.append(verdict)
-        why = verdict.why if verdict.why != "resting" else str(verdict.kind)
-        self._note(attempt, why, verdict.seconds)
+        self._note(attempt, verdict.code, verdict.seconds)
 
     def _left_out(self, attempt: Attempt, why: str) -> bool:
         """Always False: the attempt is not made."""
