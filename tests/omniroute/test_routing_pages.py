@@ -63,7 +63,8 @@ def rest(connection: int, kind: Kind = Kind.RATE_LIMITED, model: str = "", secon
 def note(provider: str, kind: str, ms: int) -> dict[str, Any]:
     """An attempt as the log keeps it."""
     return {
-        "provider": provider, "connection": "c1", "model": "large", "kind": kind, "status": 200, "ms": ms, "message": "",
+        "provider": provider, "connection": "c1", "model": "large", "kind": kind, "status": 200, "ms": ms,
+        "message": "",
     }  # fmt: skip
 
 
