@@ -56,7 +56,7 @@ BLUEPRINTS = (
         Strategy.PRIORITY,
         (
             "kiro/claude-sonnet-4.5",
-            "gemini-cli/gemini-3-pro-preview",
+            "gemini-cli/gemini-3.1-pro-preview",
             "gemini-cli/gemini-2.5-flash",
             "kiro/qwen3-coder-next",
             "ollama-local/*",

@@ -10,6 +10,7 @@ from providers.wire.errors import Refusal
 from routing.board import Board, Verdict
 from routing.combos import Step
 from routing.patterns import is_plain
+from routing.preview import verdict_now
 from routing.resolve import Branch, Leaf, Node, find, matching
 from routing.snapshot import Snapshot
 
@@ -59,11 +60,10 @@ def _standing(snapshot: Snapshot, board: Board, step: Step) -> Standing:
 
 
 def _verdicts(snapshot: Snapshot, board: Board, leaves: Iterable[Leaf]) -> Iterator[Verdict | None]:
-    switches = snapshot.switches
     for leaf in leaves:
         for link in leaf.provider.links:
             attempt = Attempt(leaf.provider.entry, link, leaf.model)
-            yield board.verdict(attempt, cooldowns=switches.connection_cooldown, breakers=switches.circuit_breaker)
+            yield verdict_now(snapshot, board, attempt)
 
 
 def _leaves(node: Node) -> Iterator[Leaf]:
