@@ -72,7 +72,8 @@ def run(name: str, strategy: str, steps: Sequence[Step], *, user_id: int | None)
     built = publish.build()
     combo = Combo(name, strategy, tuple(LiveStep(step.model, step.weight) for step in steps))
     # A client's name goes by the patterns of aliases, a step's does not: here steps are asked for by clients' ways.
-    snapshot = replace(built, combos={**built.combos, name: combo}, wildcards=())
+    # Without the views of teams, connections that are a team's own are tried as well.
+    snapshot = replace(built, combos={**built.combos, name: combo}, wildcards=(), views={})
     names = list(_names(snapshot, combo))
     outcomes = asyncio.run(_ask_all(snapshot, [asked for _, asked in names[:MOST_TRIED]], user_id))
     tried.send(sender=run, outcomes=[outcome for outcome in outcomes if outcome is not None])
@@ -81,13 +82,17 @@ def run(name: str, strategy: str, steps: Sequence[Step], *, user_id: int | None)
 
 
 def _names(snapshot: Snapshot, combo: Combo) -> Iterator[tuple[str, str]]:
-    """(step, name to ask for), one per plain step and one per model of a pattern."""
+    """(step, name to ask for), one per plain step and one per model of a pattern; a model that is a step by itself is
+    asked once."""
+    plain = {step.name for step in combo.steps}
     for step in combo.steps or (EVERY_MODEL if combo.strategy == "tiers" else ()):
         if is_plain(step.name):
             yield step.name, step.name
         else:
             for leaf in leaves_of(snapshot, step.name):
-                yield step.name, f"{leaf.provider.entry.id}/{leaf.model}"
+                name = f"{leaf.provider.entry.id}/{leaf.model}"
+                if name not in plain:
+                    yield step.name, name
 
 
 async def _ask_all(snapshot: Snapshot, names: Sequence[str], user_id: int | None) -> list[Outcome | None]:

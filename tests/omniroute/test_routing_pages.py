@@ -286,6 +286,9 @@ def test_figures_of_steps(admin: Client, make_provider: Any) -> None:
     assert (acme.requests, acme.answered, acme.failed, acme.fallbacks, acme.success_rate) == (3, 1, 1, 1, 50)
     assert (acme.latency_ms, acme.first_byte_ms, acme.tokens, str(acme.cost)) == (100, 40, 30, "0.5000000000")
     assert (beta.requests, beta.latency_ms, beta.first_byte_ms, beta.fallbacks) == (1, 300, None, 0)
+    told = admin.get(f"/api/v1/combo-figures/{row.pk}/", {"hours": "24"}).json()
+    assert (told["requests"], told["steps"][0]["success_rate"], told["steps"][1]["latency_ms"]) == (3, 50, 300)
+    assert admin.get(f"/api/v1/combo-figures/{row.pk}/", {"hours": "999"}).status_code == 400
     week = admin.get(reverse("analytics:combo", args=[row.pk]), {"hours": "168"}).context["found"]
     assert [(one.step, one.current) for one in week.steps] == [
         ("acme/large", True),
