@@ -8,10 +8,14 @@ from django.db.models import Q, QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, viewsets
 from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
+from rest_framework.response import Response
 
-from accounts.api_auth import SignedIn
+from accounts.api_auth import SignedIn, SiteAdministrator
 from analytics import reports
+from analytics.combos import figures
 from analytics.models import Result, UsageRecord
+from routing.models import Combo
 
 
 class NewestFirst(CursorPagination):
@@ -80,4 +84,53 @@ class RequestViewSet(viewsets.ReadOnlyModelViewSet[UsageRecord]):
         return super().list(request, *args, **kwargs)
 
 
-routes: list[tuple[str, type[viewsets.ReadOnlyModelViewSet[UsageRecord]]]] = [("requests", RequestViewSet)]
+class StepFiguresSerializer(serializers.Serializer[Any]):
+    """One step. ``requests`` are attempts; times are medians in milliseconds, ``success_rate`` percent, cost USD."""
+
+    step = serializers.CharField()
+    current = serializers.BooleanField()
+    requests = serializers.IntegerField()
+    answered = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    fallbacks = serializers.IntegerField()
+    success_rate = serializers.FloatField(allow_null=True)
+    latency_ms = serializers.IntegerField(allow_null=True)
+    first_byte_ms = serializers.IntegerField(allow_null=True)
+    tokens = serializers.IntegerField()
+    cost = serializers.DecimalField(max_digits=20, decimal_places=10)
+
+
+class ComboFiguresSerializer(serializers.Serializer[Any]):
+    """``requests`` that the figures are of; ``bounded`` when there are more in the window than are read."""
+
+    requests = serializers.IntegerField()
+    answered = serializers.IntegerField()
+    bounded = serializers.BooleanField()
+    steps = StepFiguresSerializer(many=True)
+
+
+class FiguresFilters(serializers.Serializer[Any]):
+    hours = serializers.IntegerField(min_value=1, max_value=24 * 7, default=24)
+
+
+class ComboFiguresViewSet(viewsets.GenericViewSet[Combo]):
+    """What the steps of a combo did, over everybody's requests, by the combo's id."""
+
+    queryset = Combo.objects.prefetch_related("steps")
+    serializer_class = ComboFiguresSerializer
+    permission_classes = [SiteAdministrator]
+    filters = FiguresFilters
+    lookup_value_regex = "[0-9]+"
+
+    @extend_schema(parameters=[FiguresFilters])
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The last ``hours``, a week at most."""
+        asked = FiguresFilters(data=request.query_params)
+        asked.is_valid(raise_exception=True)
+        return Response(self.get_serializer(figures(self.get_object(), asked.validated_data["hours"])).data)
+
+
+routes: list[tuple[str, type[viewsets.GenericViewSet[Any]]]] = [
+    ("requests", RequestViewSet),
+    ("combo-figures", ComboFiguresViewSet),
+]

@@ -1,3 +1,7 @@
+from __future__ import annotations
+
+from typing import Any
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
@@ -5,3 +9,16 @@ from django.utils.translation import gettext_lazy as _
 class AnalyticsConfig(AppConfig):
     name = "analytics"
     verbose_name = _("Analytics")
+
+    def ready(self) -> None:
+        from routing.trial import tried
+
+        tried.connect(_keep, dispatch_uid="trials of combos")
+
+
+def _keep(outcomes: Any, **kwargs: Any) -> None:
+    """What a trial of a combo asked is in the log, with its cost."""
+    from analytics.estimates import counted
+    from analytics.record import store
+
+    store([counted(outcome) for outcome in outcomes])

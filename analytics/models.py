@@ -60,6 +60,7 @@ class UsageRecord(models.Model):
             models.Index(fields=["key_id", "-id"], name="usage_key"),
             models.Index(fields=["user_id", "-id"], name="usage_user"),
             models.Index(fields=["team_id", "-id"], name="usage_team"),
+            models.Index(fields=["requested_model", "-id"], name="usage_asked_for"),
         ]
 
     def __str__(self) -> str:

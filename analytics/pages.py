@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib.auth.decorators import login_required
+from django.contrib.auth.decorators import login_required, permission_required
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext_lazy as _
 
 from analytics import reports
+from analytics.combos import MOST, figures
 from analytics.models import Result, UsageRecord
+from analytics.story import story_of
+from routing.models import Combo
 
 PAGE = 50
+WINDOWS = ((24, _("24 hours")), (24 * 7, _("7 days")))
 
 
 class Filters(forms.Form):
@@ -62,4 +66,15 @@ def requests(request: HttpRequest) -> HttpResponse:
 @login_required
 def request_detail(request: HttpRequest, request_id: str) -> HttpResponse:
     record = get_object_or_404(reports.visible_to(request.user), request_id=request_id)
-    return render(request, "analytics/request.html", {"record": record})
+    return render(request, "analytics/request.html", {"record": record, "story": story_of(record)})
+
+
+@login_required
+@permission_required("routing.view_combo", raise_exception=True)
+@permission_required("analytics.view_usagerecord", raise_exception=True)
+def combo(request: HttpRequest, pk: int) -> HttpResponse:
+    """What each step of a combo did, over everybody's requests."""
+    row = get_object_or_404(Combo.objects.prefetch_related("steps"), pk=pk)
+    hours = next((hours for hours, _label in WINDOWS if str(hours) == request.GET.get("hours")), WINDOWS[0][0])
+    context = {"combo": row, "found": figures(row, hours), "hours": hours, "windows": WINDOWS, "most": MOST}
+    return render(request, "analytics/combo.html", context)

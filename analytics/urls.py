@@ -1,4 +1,4 @@
-"""Below /dashboard/requests/."""
+"""Below /dashboard/: the request log, and what the steps of combos did."""
 
 from django.urls import path, re_path
 
@@ -6,6 +6,7 @@ from analytics import pages
 
 app_name = "analytics"
 urlpatterns = [
-    path("", pages.requests, name="requests"),
-    re_path(r"^(?P<request_id>[!-.0-~]+)/$", pages.request_detail, name="request"),
+    path("requests/", pages.requests, name="requests"),
+    re_path(r"^requests/(?P<request_id>[!-.0-~]+)/$", pages.request_detail, name="request"),
+    path("combos/<int:pk>/figures/", pages.combo, name="combo"),
 ]

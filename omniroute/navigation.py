@@ -50,6 +50,7 @@ GROUPS = (
             Row(_("Endpoint"), "code", "omniroute:endpoint", anyone),
             Row(_("Client keys"), "key", "routing:keys", anyone),
             Row(_("Requests"), "receipt_long", "analytics:requests", anyone),
+            Row(_("Try a name"), "manage_search", "routing:preview", anyone),
         ),
     ),
     Group(
@@ -58,8 +59,9 @@ GROUPS = (
             Row(_("Providers"), "hub", "providers:list", may("providers.view_provider"), ended),
             Row(_("Quotas"), "data_usage", "quotas:list", may("providers.view_quotawindow")),
             Row(_("Proxies"), "vpn_lock", "proxies:list", may("providers.view_proxy")),
-            Row(_("Combos"), "route", "admin:routing_combo_changelist", may_in_admin("routing.view_combo")),
-            Row(_("Aliases"), "label", "admin:routing_alias_changelist", may_in_admin("routing.view_alias")),
+            Row(_("Combos"), "route", "routing:combos", may("routing.view_combo")),
+            Row(_("Aliases"), "label", "routing:aliases", may("routing.view_alias")),
+            Row(_("Health"), "monitor_heart", "routing:health", may("routing.view_healthstate")),
             Row(
                 _("Settings"),
                 "tune",

@@ -239,6 +239,13 @@ class Connection(models.Model):
         _("gap between requests"), default=0, validators=[MaxValueValidator(60_000)], help_text=_("Milliseconds.")
     )
     max_concurrent = models.PositiveIntegerField(_("requests at once"), default=0, help_text=_("0: no limit."))
+    quota_reserve = models.PositiveIntegerField(
+        _("reserve of its quota in percent"),
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(99)],
+        help_text=_("Empty: as in the gateway's settings."),
+    )
     enabled = models.BooleanField(_("enabled"), default=True)
     proxy = models.ForeignKey(
         Proxy, models.PROTECT, null=True, blank=True, related_name="connections", verbose_name=_("proxy")

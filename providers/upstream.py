@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -15,6 +15,7 @@ from providers.parameters import filled
 from providers.quota.ear import Ear
 from providers.quota.headers import HeaderReader
 from providers.quota.table import HEADERS
+from providers.ratelimits import used_up
 from providers.transport.base import Outbound, Phase, Reply, Route, Timeouts, TransportError
 from providers.transport.pools import Transports
 from providers.wire.errors import Kind, UpstreamFailure
@@ -122,10 +123,13 @@ def link(
 
 
 class Upstream:
-    """Sends attempts. Holds the pools; one per event loop."""
+    """Sends attempts. Holds the pools; one per event loop. ``told`` hears of good replies after which the vendor's
+    rate limit is used up: the attempt, and for how many seconds."""
 
-    def __init__(self, transports: Transports | None = None) -> None:
-        self._transports = transports or Transports()
+    def __init__(
+        self, transports: Transports | None = None, told: Callable[[Attempt, float], None] | None = None
+    ) -> None:
+        self._transports, self._told = transports or Transports(), told
         self.ear = Ear()
 
     async def open(
@@ -161,6 +165,8 @@ class Upstream:
         if here.gauge is not None:
             self._listen(attempt, here.gauge, reply)
         if reply.status < 300:
+            if self._told is not None and (left := used_up(attempt.entry.format, reply.headers, time.time())):
+                self._told(attempt, left)
             return reply if wrapped is None else wrapped.opened(reply)
         try:
             raise await refused(attempt, reply)

@@ -43,6 +43,11 @@ class Verdict:
     hard: bool
     why: str = "resting"
 
+    @property
+    def code(self) -> str:
+        """The word for the trail: what it rests after, or ``why``."""
+        return str(self.kind) if self.why == "resting" else self.why
+
 
 @dataclass(frozen=True, slots=True)
 class News:

@@ -44,12 +44,12 @@ class Paces:
 
     clock: Callable[[], float]
     gates: OrderedDict[int, Gate] = field(default_factory=OrderedDict)
-    learned: OrderedDict[int, float] = field(default_factory=OrderedDict)  # nothing is left until this time
+    learned: OrderedDict[tuple[int, str], float] = field(default_factory=OrderedDict)  # nothing is left until then
 
-    def wait(self, connection: int, pace: Pace) -> float:
+    def wait(self, connection: int, pace: Pace, model: str = "") -> float:
         """Seconds until a request could start, 0 for at once. While as many as allowed are running: a second, since
         nobody knows."""
-        left = max(self.learned.get(connection, 0.0) - self.clock(), 0.0)
+        left = self._learned(connection, model) if self.learned else 0.0
         gate = self.gates.get(connection) if pace else None
         if gate is None:
             return left
@@ -57,9 +57,15 @@ class Paces:
             return max(left, 1.0)
         return max(left, self._wait(gate, pace))
 
-    def told(self, connection: int, seconds: float) -> None:
-        """The provider says that nothing is left for so many seconds."""
-        put(self.learned, connection, self.clock() + seconds)
+    def told(self, connection: int, model: str, seconds: float) -> None:
+        """The provider says that nothing is left for so many seconds; vendors count by model."""
+        put(self.learned, (connection, model), self.clock() + seconds)
+
+    def _learned(self, connection: int, model: str) -> float:
+        left = self.learned.get((connection, model), 0.0) - self.clock()
+        if left <= 0:
+            self.learned.pop((connection, model), None)
+        return max(left, 0.0)
 
     def enter(self, connection: int, pace: Pace) -> None:
         """A request starts."""

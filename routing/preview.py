@@ -10,6 +10,7 @@ from providers.wire.errors import Refusal
 from routing import health
 from routing.board import Board, Verdict
 from routing.plan import plan
+from routing.reserves import reserved
 from routing.resolve import Branch, left_out, resolve
 from routing.snapshot import Caller, Snapshot
 
@@ -61,8 +62,14 @@ def preview(snapshot: Snapshot, caller: Caller, name: str, board: Board) -> Prev
     )
 
 
-def _candidate(snapshot: Snapshot, attempt: Attempt, board: Board) -> Candidate:
+def verdict_now(snapshot: Snapshot, board: Board, attempt: Attempt) -> Verdict | None:
+    """Why an attempt would not be made now, or not yet, as far as all processes know it."""
     switches = snapshot.switches
+    found = board.verdict(attempt, cooldowns=switches.connection_cooldown, breakers=switches.circuit_breaker)
+    return found if found is not None and found.hard else reserved(snapshot, attempt, board.wall()) or found
+
+
+def _candidate(snapshot: Snapshot, attempt: Attempt, board: Board) -> Candidate:
     price = snapshot.providers[attempt.entry.id].prices.get(attempt.model)
     return Candidate(
         attempt.entry.id,
@@ -70,5 +77,5 @@ def _candidate(snapshot: Snapshot, attempt: Attempt, board: Board) -> Candidate:
         attempt.model,
         attempt.entry.tier,
         price.input if price is not None else None,
-        board.verdict(attempt, cooldowns=switches.connection_cooldown, breakers=switches.circuit_breaker),
+        verdict_now(snapshot, board, attempt),
     )

@@ -154,6 +154,7 @@ def _provider(entry: Entry, rows: Iterable[Connection], strategy: str, everywher
     links: list[Link] = []
     unusable: dict[str, str] = {}
     paces: dict[int, Pace] = {}
+    reserves: dict[int, int] = {}
     for row in rows:
         way = proxies.way_of(row, everywhere)
         reason = usable_reason(row, entry, way)
@@ -164,6 +165,8 @@ def _provider(entry: Entry, rows: Iterable[Connection], strategy: str, everywher
         links.append(_link(entry, row, way))
         if pace := Pace(row.requests_per_minute, row.min_gap_ms / 1000, row.max_concurrent):
             paces[row.pk] = pace
+        if row.quota_reserve is not None:
+            reserves[row.pk] = row.quota_reserve
     prices = {model: price_of(entry, model) for model in entry.models} if links else {}
     entry = entry.on(timezone.now().date())
     return Provider(
@@ -173,6 +176,7 @@ def _provider(entry: Entry, rows: Iterable[Connection], strategy: str, everywher
         unusable=unusable,
         strategy=strategy,
         paces=paces,
+        reserves=reserves,
         spoken={model: entry.of(model) for model in entry.models} if links and entry.variants else {},
     )
 

@@ -73,6 +73,33 @@ def find(snapshot: Snapshot, name: str, depth: int = 0, aliases: int = 0) -> Nod
     return _bare(snapshot, name)
 
 
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Something that a name fits. ``kind``: combo, alias, pattern, prefix (of a provider) or bare (a model's id);
+    ``target`` is what it leads to."""
+
+    kind: str
+    name: str
+    target: str
+
+
+def rules(snapshot: Snapshot, name: str) -> Iterator[Rule]:
+    """All that a client's name fits, the one that wins first, as :func:`find` goes by."""
+    if name in snapshot.combos:
+        yield Rule("combo", name, snapshot.combos[name].strategy)
+    if (target := snapshot.aliases.get(name)) is not None:
+        yield Rule("alias", name, target)
+    for pattern, target in snapshot.wildcards:
+        if target != name and matches(pattern, name):
+            yield Rule("pattern", pattern, target)
+    prefix, slash, model = name.partition("/")
+    if slash and prefix in snapshot.prefixes:
+        yield Rule("prefix", prefix, f"{snapshot.prefixes[prefix].entry.id}/{model}")
+    else:
+        for provider in snapshot.bare.get(name, ()):
+            yield Rule("bare", name, f"{provider.entry.id}/{name}")
+
+
 def left_out(node: Node) -> Iterator[tuple[str, str]]:
     """Steps of the combo, and of combos in it, that stand for nothing now: (name, why)."""
     if isinstance(node, Branch):
@@ -159,7 +186,7 @@ def _branch(snapshot: Snapshot, combo: Combo, depth: int) -> Branch:
     left_out: list[tuple[str, str]] = []
     for step in combo.steps or (EVERY_MODEL if combo.strategy == "tiers" else ()):
         if not is_plain(step.name):
-            children.extend((leaf, step.weight) for leaf in _matching(snapshot, step.name))
+            children.extend((leaf, step.weight) for leaf in matching(snapshot, step.name))
             continue
         try:
             children.append((find(snapshot, step.name, depth + 1), step.weight))
@@ -172,7 +199,7 @@ def _branch(snapshot: Snapshot, combo: Combo, depth: int) -> Branch:
     return Branch(combo, tuple(children), tuple(left_out))
 
 
-def _matching(snapshot: Snapshot, pattern: str) -> list[Leaf]:
+def matching(snapshot: Snapshot, pattern: str) -> list[Leaf]:
     """Models of connected providers that fit, by either full spelling: the first of each provider, then the second of
     each, and so on, so that a provider with a long list does not stand before all others."""
     fitting: list[tuple[int, Leaf]] = []

@@ -58,6 +58,7 @@ class Provider:
     strategy: str = ""  # among its connections; "" = as the settings say
     paces: Mapping[int, Pace] = field(default_factory=dict)  # by connection id, where one is set
     withheld: bool = False  # there are more connections, of other teams
+    reserves: Mapping[int, int] = field(default_factory=dict)  # percent of its quota, where one is set
 
     def speaking(self, model: str) -> Entry:
         """The entry as one of its models is spoken to."""

@@ -1,14 +1,27 @@
-"""Below /dashboard/keys/."""
+"""Below /dashboard/: client keys, combos, aliases, health, the preview, what teams may use."""
 
 from django.urls import path
 
-from routing import pages
+from routing.pages import aliases, combos, health, keys, preview, teams
 
 app_name = "routing"
 urlpatterns = [
-    path("", pages.key_list, name="keys"),
-    path("new/", pages.key_create, name="key_create"),
-    path("<int:pk>/", pages.key_edit, name="key_edit"),
-    path("<int:pk>/switch/", pages.key_switch, name="key_switch"),
-    path("<int:pk>/delete/", pages.key_delete, name="key_delete"),
+    path("keys/", keys.key_list, name="keys"),
+    path("keys/new/", keys.key_create, name="key_create"),
+    path("keys/<int:pk>/", keys.key_edit, name="key_edit"),
+    path("keys/<int:pk>/switch/", keys.key_switch, name="key_switch"),
+    path("keys/<int:pk>/delete/", keys.key_delete, name="key_delete"),
+    path("combos/", combos.combo_list, name="combos"),
+    path("combos/new/", combos.combo_create, name="combo_create"),
+    path("combos/<int:pk>/", combos.combo_edit, name="combo_edit"),
+    path("combos/<int:pk>/switch/", combos.combo_switch, name="combo_switch"),
+    path("combos/<int:pk>/duplicate/", combos.combo_duplicate, name="combo_duplicate"),
+    path("combos/<int:pk>/delete/", combos.combo_delete, name="combo_delete"),
+    path("combos/<int:pk>/test/", combos.combo_test, name="combo_test"),
+    path("aliases/", aliases.alias_list, name="aliases"),
+    path("aliases/<int:pk>/delete/", aliases.alias_delete, name="alias_delete"),
+    path("health/", health.health_list, name="health"),
+    path("health/reset/", health.health_reset, name="health_reset"),
+    path("try/", preview.preview_name, name="preview"),
+    path("people/teams/<int:pk>/permissions/", teams.team_access, name="team_access"),
 ]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from django import template
 from django.conf import settings
-from django.utils import numberformat
+from django.utils import numberformat, timezone
 from django.utils.formats import get_format
 from django.utils.translation import gettext as _
+
+from routing import words
 
 register = template.Library()
 
@@ -72,6 +75,34 @@ def duration(milliseconds: int | None) -> str:
 def seconds(value: float | None) -> str:
     """Seconds as a duration."""
     return duration(None if value is None else round(value * 1000))
+
+
+@register.filter
+def clock(value: float | None) -> str:
+    """Seconds as a clock that runs down shows them (1:05, 2:00:00); the browser goes on from there."""
+    if value is None:
+        return "–"
+    minutes, rest = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+@register.filter
+def ends(value: float) -> str:
+    """The moment so many seconds from now, as the browser's countdowns take it."""
+    return (timezone.now() + timedelta(seconds=value)).isoformat()
+
+
+@register.filter
+def attempt_words(kind: str) -> str:
+    """What became of an attempt, in words."""
+    return words.of_attempt(kind)
+
+
+@register.filter
+def skip_words(why: str) -> str:
+    """Why a candidate was not asked, in words."""
+    return words.of_skip(why)
 
 
 @register.simple_tag

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import transaction
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers, viewsets
 from rest_framework.request import Request
@@ -80,17 +79,15 @@ class ComboSerializer(serializers.ModelSerializer[Combo]):
     def update(self, row: Combo, data: dict[str, Any]) -> Combo:
         return self._stored(row, data)
 
-    @transaction.atomic
     def _stored(self, row: Combo, data: dict[str, Any]) -> Combo:
-        before = combos.faults(combos.stored())
         given = data.pop("steps", None)
         steps: Sequence[combos.Step] = given if given is not None else combos.steps_of(row) if row.pk else []
         for name, value in data.items():
             setattr(row, name, value)
-        combos.store(row, steps)
-        faults = combos.faults(combos.stored())
-        if new := [fault for name, fault in faults.items() if name == row.name or name not in before]:
-            raise serializers.ValidationError({"steps": new})
+        try:
+            combos.store_sound(row, steps)
+        except combos.BadChain as wrong:
+            raise serializers.ValidationError({"steps": [*wrong.steps.values(), *wrong.others]}) from None
         return Combo.objects.get(pk=row.pk)  # without the steps that were prefetched before
 
 
@@ -153,8 +150,7 @@ class CandidateSerializer(serializers.Serializer[Any]):
     seconds = serializers.SerializerMethodField()
 
     def get_why(self, candidate: Candidate) -> str | None:
-        rests = candidate.rests
-        return None if rests is None else rests.why if rests.why != "resting" else str(rests.kind)
+        return None if candidate.rests is None else candidate.rests.code
 
     def get_seconds(self, candidate: Candidate) -> float | None:
         return None if candidate.rests is None else round(candidate.rests.seconds, 1)

@@ -27,8 +27,9 @@ UNANSWERED = (Kind.NETWORK, Kind.TIMEOUT, Kind.PROTOCOL)  # when they come witho
 class Tries:
     """Iterate for the next attempt to make; tell what became of it with :meth:`answered` or :meth:`failed`.
 
-    ``paces`` says how fast a connection may be asked. ``gate`` is asked before each attempt; its verdict skips one.
-    ``claim`` is asked for the one probe, over all processes, of an open circuit breaker.
+    ``paces`` says how fast a connection may be asked, ``reserve`` whether too little is left of its quota. ``gate`` is
+    asked before each attempt; its verdict skips one. ``claim`` is asked for the one probe, over all processes, of an
+    open circuit breaker.
     """
 
     def __init__(
@@ -40,11 +41,12 @@ class Tries:
         *,
         caller: str = "",
         paces: Callable[[Attempt], Pace] = lambda attempt: NO_PACE,
+        reserve: Callable[[Attempt], Verdict | None] = lambda attempt: None,
         gate: Callable[[Attempt], Awaitable[Verdict | None]] | None = None,
         claim: Claim | None = None,
     ) -> None:
         self._plan, self._board, self._switches, self._clock = plan, board, switches, clock
-        self._caller, self._paces, self._gate, self._claim = caller, paces, gate, claim
+        self._caller, self._paces, self._reserve, self._gate, self._claim = caller, paces, reserve, gate, claim
         self._began, self._end_at = 0.0, clock() + switches.attempt_seconds
         self._useless: set[tuple[str, str]] = set()  # provider and model that no other connection can help
         self._struggling: set[str] = set()  # providers that failed this request by their own fault
@@ -167,12 +169,14 @@ class Tries:
         found = self._board.verdict(
             attempt, cooldowns=self._switches.connection_cooldown, breakers=self._switches.circuit_breaker
         )
+        if found is None or not found.hard:
+            found = self._reserve(attempt) or found
         if found is not None:
             return found
         pace = self._paces(attempt)
         if not pace and not self._board.paces.learned:
             return None
-        left = self._board.paces.wait(attempt.link.connection_id, pace)
+        left = self._board.paces.wait(attempt.link.connection_id, pace, attempt.model)
         return Verdict(Kind.RATE_LIMITED, left, hard=False, why="busy") if left > 0 else None
 
     def _worth(self, attempt: Attempt) -> bool:
@@ -256,8 +260,7 @@ class Tries:
     # -- the trail ---------------------------------------------------------------------------------------------------
     def _skip(self, attempt: Attempt, verdict: Verdict) -> None:
         self.resting.append(verdict)
-        why = verdict.why if verdict.why != "resting" else str(verdict.kind)
-        self._note(attempt, why, verdict.seconds)
+        self._note(attempt, verdict.code, verdict.seconds)
 
     def _left_out(self, attempt: Attempt, why: str) -> bool:
         """Always False: the attempt is not made."""

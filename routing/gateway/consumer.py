@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, MutableMapping
 from typing import Any
 
-from providers.upstream import Upstream
+from providers.upstream import Attempt, Upstream
 from providers.wire.errors import Refusal
 from providers.wire.formats import FORMATS
 from routing.board import Board
@@ -172,8 +172,11 @@ class Gateway:
     def _upstream_here(self) -> Upstream:
         if self._upstream is None:
             self._here()
-            self._upstream = Upstream()
+            self._upstream = Upstream(told=self._told)
         return self._upstream
+
+    def _told(self, attempt: Attempt, seconds: float) -> None:
+        self.board.paces.told(attempt.link.connection_id, attempt.model, seconds)
 
 
 class Guard:

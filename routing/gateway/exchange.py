@@ -11,7 +11,7 @@ from providers.failures import classify
 from providers.transport.base import Timeouts, TransportError
 from providers.upstream import MAX_REPLY, Attempt, Upstream, cleaned, transport_failure
 from providers.wire.errors import Refusal, UpstreamFailure
-from routing.board import Board
+from routing.board import Board, Verdict
 from routing.gateway.answers import refusal_for
 from routing.gateway.asking import Asking, Memory
 from routing.gateway.attempts import NO_PACE, Claim, Tries
@@ -24,6 +24,7 @@ from routing.gateway.services import OPERATIONS, answer
 from routing.gateway.writer import JSON_TYPE, Header, Writer
 from routing.pace import Pace
 from routing.plan import plan
+from routing.reserves import reserved
 from routing.resolve import is_single, left_out, resolve
 from routing.sessions import session_of
 from routing.snapshot import Snapshot
@@ -100,6 +101,7 @@ class Exchange:
             monotonic,
             caller=str(caller.key_id),
             paces=self._pace,
+            reserve=self._reserve,
             claim=self.claim,
         )
         for name, why in left_out(node):
@@ -109,6 +111,9 @@ class Exchange:
 
     def _pace(self, attempt: Attempt) -> Pace:
         return self.snapshot.providers[attempt.entry.id].paces.get(attempt.link.connection_id, NO_PACE)
+
+    def _reserve(self, attempt: Attempt) -> Verdict | None:
+        return reserved(self.snapshot, attempt, time.time()) if self.snapshot.quotas else None
 
     def _spoke(self, attempt: Attempt) -> None:
         """Something of the answer is there: from now on nobody else answers."""

@@ -177,3 +177,13 @@ class TestPace:
         for thread in threads:
             thread.join(20)
         assert answers == [200, 200] and upstream.count == 2
+
+
+class TestLearnedLimits:
+    def test_who_says_that_nothing_is_left_is_asked_last(self, pair: Client, upstream: Any, second: Any) -> None:
+        told = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "50s"}
+        upstream.plays(sim.chat("a").headers(**told), sim.chat("a"))
+        assert pair.chat(model="pair").headers["x-omniroute-provider"] == "acme"
+        assert pair.chat(model="pair").headers["x-omniroute-provider"] == "beta"
+        second.plays(sim.status(500))
+        assert pair.chat(model="pair").headers["x-omniroute-provider"] == "acme", "better than none"

@@ -57,8 +57,8 @@ def test_requests_per_minute_in_a_sliding_window(paces: Paces, clock: Clock) -> 
 
 
 def test_what_a_provider_says_of_its_own(paces: Paces, clock: Clock) -> None:
-    paces.told(1, 12)
-    assert paces.wait(1, Pace()) == 12 and paces.wait(2, Pace()) == 0
+    paces.told(1, "m", 12)
+    assert paces.wait(1, Pace(), "m") == 12 and paces.wait(2, Pace(), "m") == paces.wait(1, Pace(), "n") == 0
     clock.now += 12
     assert paces.wait(1, Pace()) == 0
 

@@ -41,6 +41,39 @@ document.addEventListener("click", async (event) => {
   }
 });
 
+// Rows of a form that can be moved: without this script the same buttons ask the server.
+function move(button) {
+  const list = button.closest("[data-rows]").querySelector("[data-rows-list]");
+  const row = button.closest("[data-row]");
+  if (button.dataset.move === "add") {
+    const model = list.querySelector("[data-row]");
+    if (!model) return false;
+    const fresh = model.cloneNode(true);
+    for (const field of fresh.querySelectorAll("input")) {
+      field.value = field.type === "number" ? "1" : "";
+      field.removeAttribute("aria-invalid");
+    }
+    for (const error of fresh.querySelectorAll(".o-errors")) error.remove();
+    list.append(fresh);
+    fresh.querySelector("input").focus();
+    return true;
+  }
+  if (button.dataset.move === "remove") {
+    if (list.querySelectorAll("[data-row]").length > 1) row.remove();
+    else for (const field of row.querySelectorAll("input")) field.value = field.type === "number" ? "1" : "";
+    return true;
+  }
+  const other = button.dataset.move === "up" ? row.previousElementSibling : row.nextElementSibling;
+  if (other) button.dataset.move === "up" ? other.before(row) : other.after(row);
+  button.focus();
+  return true;
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-move]");
+  if (button && move(button)) event.preventDefault();
+});
+
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") {
     for (const menu of document.querySelectorAll("details.o-menu[open]")) menu.open = false;

@@ -6,25 +6,30 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Role, Team, User
 from accounts.permissions import is_site_admin
 from routing import keys
+from routing.forms.access import AccessFields
 from routing.models import ApiKey
 
 
-class KeyForm(forms.ModelForm):
-    """What can be changed about a key: its name, the models it may use, when it ends."""
+class KeyForm(AccessFields, forms.ModelForm):
+    """What can be changed about a key: its name, what it may use, when it ends."""
 
-    patterns = forms.CharField(
-        label=_("models"),
-        initial="*",
-        required=False,
-        widget=forms.Textarea(attrs={"class": "o-ltr", "rows": 4, "spellcheck": "false"}),
-        help_text=_("One pattern a line: * for all, openai/* for one provider, or an exact name. Empty allows none."),
+    field_order: tuple[str, ...] = (
+        "name",
+        "patterns",
+        "combos_apart",
+        "combos",
+        "providers",
+        "endpoints",
+        "expires_at",
     )
+
     expires_at = forms.DateTimeField(
         label=_("expires"),
         required=False,
@@ -39,16 +44,7 @@ class KeyForm(forms.ModelForm):
     def __init__(self, *args: Any, by: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.by = by
-        if self.instance.pk:
-            self.fields["patterns"].initial = "\n".join(self.instance.model_patterns)
-
-    def clean_patterns(self) -> list[str]:
-        try:
-            return keys.checked_patterns(self.cleaned_data["patterns"].splitlines())
-        except ValidationError as wrong:
-            raise ValidationError(
-                [message for messages in wrong.message_dict.values() for message in messages]
-            ) from None
+        self.show_access(self.instance)
 
     def clean_expires_at(self) -> Any:
         end = self.cleaned_data["expires_at"]
@@ -57,14 +53,16 @@ class KeyForm(forms.ModelForm):
         return end
 
     def save(self, commit: bool = True) -> ApiKey:
-        self.instance.model_patterns = self.cleaned_data["patterns"]
+        self.take_access(self.instance)
         return super().save(commit)
 
 
 class NewKeyForm(KeyForm):
     """The same, with the team and, for a site administrator, the person it is for."""
 
-    field_order = ("name", "owner", "team", "patterns", "expires_at")
+    field_order = (
+        "name", "owner", "team", "patterns", "combos_apart", "combos", "providers", "endpoints", "expires_at",
+    )  # fmt: skip
 
     owner = forms.ModelChoiceField(
         label=_("owner"), queryset=User.objects.none(), required=False, empty_label=_("nobody")
@@ -100,10 +98,14 @@ class NewKeyForm(KeyForm):
     def make(self) -> tuple[ApiKey, str]:
         """The new key and its plain text, from a valid form."""
         data = self.cleaned_data
-        return keys.create(
-            name=data["name"],
-            owner=data["owner"],
-            team=data["team"],
-            patterns=data["patterns"],
-            expires_at=data["expires_at"],
-        )
+        with transaction.atomic():
+            key, text = keys.create(
+                name=data["name"],
+                owner=data["owner"],
+                team=data["team"],
+                patterns=data["patterns"],
+                expires_at=data["expires_at"],
+            )
+            self.take_access(key)
+            key.save()
+        return key, text

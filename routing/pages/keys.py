@@ -12,14 +12,14 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from accounts.models import User
 from routing import keys
-from routing.forms import KeyForm, NewKeyForm
+from routing.forms.keys import KeyForm, NewKeyForm
+from routing.pages.shared import person
 
 
 @login_required
 def key_list(request: HttpRequest) -> HttpResponse:
-    context = {"keys": keys.visible_to(_person(request)).order_by("-enabled", "-created_at"), "now": timezone.now()}
+    context = {"keys": keys.visible_to(person(request)).order_by("-enabled", "-created_at"), "now": timezone.now()}
     return render(request, "routing/keys.html", context)
 
 
@@ -27,7 +27,7 @@ def key_list(request: HttpRequest) -> HttpResponse:
 @never_cache
 def key_create(request: HttpRequest) -> HttpResponse:
     """The only answer that ever holds the plain key; it is not stored, so it cannot be shown again."""
-    form = NewKeyForm(request.POST or None, by=_person(request))
+    form = NewKeyForm(request.POST or None, by=person(request))
     if form.is_valid():
         key, text = form.make()
         return render(request, "routing/key_shown.html", {"key": key, "text": text, "title": _("Your new key")})
@@ -37,8 +37,8 @@ def key_create(request: HttpRequest) -> HttpResponse:
 
 @login_required
 def key_edit(request: HttpRequest, pk: int) -> HttpResponse:
-    key = get_object_or_404(keys.editable_by(_person(request)), pk=pk)
-    form = KeyForm(request.POST or None, instance=key, by=_person(request))
+    key = get_object_or_404(keys.editable_by(person(request)), pk=pk)
+    form = KeyForm(request.POST or None, instance=key, by=person(request))
     if form.is_valid():
         form.save()
         messages.success(request, _("The key %(name)s is saved.") % {"name": key.name})
@@ -54,7 +54,7 @@ def key_edit(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @require_POST
 def key_switch(request: HttpRequest, pk: int) -> HttpResponse:
-    key = get_object_or_404(keys.editable_by(_person(request)), pk=pk)
+    key = get_object_or_404(keys.editable_by(person(request)), pk=pk)
     key.enabled = not key.enabled
     key.save(update_fields=["enabled"])
     said = _("The key %(name)s works again.") if key.enabled else _("The key %(name)s is off.")
@@ -64,7 +64,7 @@ def key_switch(request: HttpRequest, pk: int) -> HttpResponse:
 
 @login_required
 def key_delete(request: HttpRequest, pk: int) -> HttpResponse:
-    key = get_object_or_404(keys.editable_by(_person(request)), pk=pk)
+    key = get_object_or_404(keys.editable_by(person(request)), pk=pk)
     if request.method == "POST":
         key.delete()
         messages.success(request, _("The key %(name)s is deleted.") % {"name": key.name})
@@ -77,8 +77,3 @@ def key_delete(request: HttpRequest, pk: int) -> HttpResponse:
         "back": reverse("routing:keys"),
     }
     return render(request, "parts/confirm.html", context)
-
-
-def _person(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)  # login_required
-    return request.user

@@ -1,0 +1,1 @@
+"""The dashboard's pages of routing: thin, they call the services."""

@@ -1,0 +1,54 @@
+"""What a good reply's head says of rate limits."""
+
+from __future__ import annotations
+
+import pytest
+
+from providers.ratelimits import LONGEST, used_up
+
+NOW = 1_800_000_000.0  # 2027-01-15T08:00:00Z
+
+
+@pytest.mark.parametrize(
+    ("format", "headers", "seconds"),
+    [
+        ("openai_chat", {}, None),
+        ("openai_chat", {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s"}, 360),
+        ("openai_chat", {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "20ms"}, 0.02),
+        ("openai_responses", {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "12.5"}, 12.5),
+        ("openai_chat", {"x-ratelimit-remaining-requests": "1", "x-ratelimit-reset-requests": "6m0s"}, None),
+        ("openai_chat", {"x-ratelimit-remaining-requests": "0"}, None),
+        ("openai_chat", {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "soon"}, None),
+        ("openai_chat", {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "30d"}, LONGEST),
+        ("openai_chat", {"retry-after": "20"}, None),
+        (
+            "openai_chat",
+            {
+                "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1s",
+                "x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "9s",
+            },
+            9,
+        ),
+        (
+            "anthropic",
+            {
+                "anthropic-ratelimit-requests-remaining": "0",
+                "anthropic-ratelimit-requests-reset": "2027-01-15T08:00:30Z",
+            },
+            30,
+        ),
+        (
+            "anthropic",
+            {
+                "anthropic-ratelimit-output-tokens-remaining": "0",
+                "anthropic-ratelimit-output-tokens-reset": "2027-01-15T07:59:59Z",
+            },
+            None,
+        ),
+        ("anthropic", {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s"}, None),
+        ("gemini", {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s"}, None),
+    ],
+)  # fmt: skip
+def test_used_up(format: str, headers: dict[str, str], seconds: float | None) -> None:
+    found = used_up(format, {name.encode(): value.encode() for name, value in headers.items()}, NOW)
+    assert found == (seconds if seconds is None else pytest.approx(seconds))
