@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('providers', '0007_connection_tags_team'),
+        ('providers', '0008_logins'),
     ]
 
     operations = [
