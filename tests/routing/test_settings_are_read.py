@@ -21,15 +21,16 @@ from django.db import models
 from django.utils import timezone
 
 from accounts.models import Membership, Team, User
-from providers.models import Connection, Provider, ProviderModel, Proxy
+from providers.models import Connection, Grant, Provider, ProviderModel, Proxy
 from routing import combos, keys, publish
 from routing.models import Alias, ApiKey, Combo, ComboStep, GatewaySettings, TeamAccess
 from routing.snapshot import Snapshot
 
 pytestmark = pytest.mark.django_db
 
-# Configuration whose rows are people's: what they may do is the concern of the tests of accounts.
-PEOPLE = (User, Team, Membership)
+# Rows of people, whose rights are the concern of the tests of accounts; and logins, which renewals write: what somebody
+# sets of them (the opening text and its switch) is tested with what it does, in tests/routing/test_logins.py.
+NOT_SET_HERE = (User, Team, Membership, Grant)
 # Column → the module that reads it, where the snapshot does not hold it.
 ELSEWHERE = {
     "Connection.created_at": "providers.api.connections",
@@ -49,6 +50,7 @@ CHANGES: Mapping[str, Any] = {
     "Provider.strategy": "random",
     "ProviderModel.capabilities": ["vision"],
     "Connection.direct": True,
+    "Connection.parameters": {"region": "eu"},
     "ApiKey.endpoints": ["speech"],
     "TeamAccess.endpoints": ["speech"],
     "GatewaySettings.connection_strategy": "random",
@@ -150,7 +152,9 @@ def rows(make_provider: Any) -> dict[type[models.Model], models.Model]:
     }
 
 
-@pytest.mark.parametrize("model", [model for model in publish.WATCHED if model not in PEOPLE], ids=lambda m: m.__name__)
+@pytest.mark.parametrize(
+    "model", [model for model in publish.WATCHED if model not in NOT_SET_HERE], ids=lambda m: m.__name__
+)
 def test_every_setting_has_a_reader(model: type[models.Model], rows: dict[Any, models.Model]) -> None:
     assert model in rows, f"give a row of {model.__name__} that is in use"
     row = rows[model]
