@@ -34,6 +34,7 @@ NOT_SET_HERE = (User, Team, Membership, Grant)
 # Column → the module that reads it, where the snapshot does not hold it.
 ELSEWHERE = {
     "Connection.created_at": "providers.api.connections",
+    "Connection.tags": "providers.api.connections",
     "Proxy.name": "providers.proxies",
     "Proxy.note": "providers.api.proxies",
     "Proxy.scheme": "providers.proxies",
