@@ -209,6 +209,7 @@ class TranslatedStream(_Watched):
     tags: ThinkTags = field(default_factory=ThinkTags)
     began: bool = False
     shown: Assembly = field(default_factory=Assembly)  # what the client was told, tags resolved
+    _over: set[int] = field(default_factory=set)  # choices that have finished: no client bears words after that
 
     def feed(self, data: bytes) -> bytes:
         out = []
@@ -241,7 +242,11 @@ class TranslatedStream(_Watched):
         return self.writer.fail(refusal) if self.began else None
 
     def _said(self, event: Event) -> bytes:
+        if self._over and getattr(event, "choice", None) in self._over:
+            return b""
         self.began = True
+        if isinstance(event, Finish):
+            self._over.add(event.choice)
         return b"".join([self._write(shown) for shown in self.tags.feed(event)])
 
     def _write(self, event: Event) -> bytes:

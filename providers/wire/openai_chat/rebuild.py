@@ -27,6 +27,7 @@ INSIDE = ("cached_tokens", "audio_tokens", "cache_write_tokens", "text_tokens", 
 MADE = (
     "reasoning_tokens", "audio_tokens", "accepted_prediction_tokens", "rejected_prediction_tokens", "text_tokens",
 )  # fmt: skip
+MOST_CHOICES = 1 << 31
 KEPT_LISTS = ("reasoning_details", "images")
 
 
@@ -51,8 +52,9 @@ def rebuilt(reply: Object, kind: str) -> Object:
     for name in ("system_fingerprint", "obfuscation"):
         if isinstance(reply.get(name), str):
             made[name] = reply[name]
-    if reply.get("service_tier") in TIERS:
-        made["service_tier"] = reply["service_tier"]
+    tier = reply.get("service_tier")
+    if isinstance(tier, str) and tier in TIERS:
+        made["service_tier"] = tier
     for name in ("metadata", "moderation"):
         if isinstance(reply.get(name), dict):
             made[name] = reply[name]
@@ -61,9 +63,8 @@ def rebuilt(reply: Object, kind: str) -> Object:
 
 def _count(value: Json) -> int:
     """A whole number; 0 for anything else."""
-    if isinstance(value, float) and 0 <= value < 1e15:
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e15
+    return int(value) if number else 0
 
 
 def _usage(said: Object) -> Object:
@@ -82,7 +83,7 @@ def _usage(said: Object) -> Object:
 
 def _index(choice: Object, number: int) -> int:
     index = choice.get("index")
-    return index if isinstance(index, int) and not isinstance(index, bool) else number
+    return index if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < MOST_CHOICES else number
 
 
 def _legacy(choice: Object, number: int) -> Object:

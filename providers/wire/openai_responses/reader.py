@@ -136,7 +136,7 @@ class Reader:
     def _item_added(self, said: dict[str, Json]) -> list[Event]:
         _, item = self._at(said)
         value = _object(said, "item")
-        kind = value.get("type")
+        kind = _text(value, "type")
         if kind in CALLS:
             return self._call(item, value, _text(value, "call_id"))
         if kind == "message" and (phase := _text(value, "phase")):
@@ -166,7 +166,7 @@ class Reader:
         if self._is_ended(-1, value) or where in self._ended:
             return []
         self._ended |= {where} | {name for key in ("id", "call_id") if (name := _text(value, key))}
-        kind = value.get("type")
+        kind = _text(value, "type")
         if kind == "message":
             return self._message_done(item, value)
         if kind == "reasoning":

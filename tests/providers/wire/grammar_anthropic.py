@@ -25,8 +25,9 @@ def events(data: bytes) -> list[dict[str, Any]]:
     return found
 
 
-def check(data: bytes) -> dict[str, Any]:
-    """The message that a whole stream builds. Fails where the grammar is broken."""
+def check(data: bytes, *, arguments: bool = True) -> dict[str, Any]:
+    """The message that a whole stream builds. Fails where the grammar is broken, and where ``arguments`` of a call are
+    not JSON: a model may write anything."""
     first, *middle, delta, last = [event for event in events(data) if event["type"] != "ping"]
     assert first["type"] == "message_start"
     assert delta["type"] == "message_delta"
@@ -34,14 +35,14 @@ def check(data: bytes) -> dict[str, Any]:
     message = first["message"]
     assert message["content"] == [] and message["stop_reason"] is None and message["role"] == "assistant"
     assert isinstance(message["usage"]["input_tokens"], int)
-    message["content"] = check_blocks(middle)
+    message["content"] = check_blocks(middle, arguments=arguments)
     assert delta["delta"]["stop_reason"] and isinstance(delta["usage"]["output_tokens"], int)
     message |= delta["delta"]
     message["usage"] |= delta["usage"]
     return message
 
 
-def check_blocks(middle: list[dict[str, Any]], cut: bool = False) -> list[dict[str, Any]]:
+def check_blocks(middle: list[dict[str, Any]], cut: bool = False, *, arguments: bool = True) -> list[dict[str, Any]]:
     """The blocks between start and end: numbered from 0, one open at a time, each closed unless the stream was cut."""
     content: list[dict[str, Any]] = []
     block: dict[str, Any] | None = None
@@ -57,7 +58,7 @@ def check_blocks(middle: list[dict[str, Any]], cut: bool = False) -> list[dict[s
         else:
             assert event["type"] == "content_block_stop" and event["index"] == len(content) - 1
             assert block is not None
-            if pieces:
+            if pieces and arguments:
                 block["input"] = json.loads(pieces)
             block = None
     assert block is None or cut

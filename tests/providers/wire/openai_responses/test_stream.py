@@ -195,6 +195,13 @@ class TestReader:
         with pytest.raises(UpstreamFailure):
             reader.end()
 
+    @pytest.mark.parametrize("event", ["added", "done"])
+    def test_an_item_of_no_type_at_all_is_a_strangers(self, event: str) -> None:
+        reader = Reader(Names())
+        item = {"type": {"name": "message"}, "id": "x_1"}
+        said = {"type": f"response.output_item.{event}", "output_index": 0, "item": item}
+        reader.frame(msgspec.json.encode(said))
+
     @given(data=st.data())
     def test_broken_events_raise_only_failures(self, data: st.DataObject) -> None:
         frames = [payload(frame) for frame in EventSplitter().feed(golden("tools"))]
