@@ -19,7 +19,7 @@ USUAL_PATHS: Mapping[str, Mapping[str, str]] = {
         "moderation": "/moderations",
         "rerank": "/rerank",
     },
-    "openai_responses": {"chat": "/responses", "models": "/models"},
+    "openai_responses": {"chat": "/responses", "count": "/responses/input_tokens", "models": "/models"},
     "anthropic": {"chat": "/messages", "count": "/messages/count_tokens", "models": "/models"},
     # Gemini names the model in the path; a stream is another path.
     "gemini": {

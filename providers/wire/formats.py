@@ -9,11 +9,13 @@ from typing import Protocol
 import msgspec
 
 from providers.wire import anthropic, gemini, openai_chat, openai_responses
+from providers.wire.anthropic import counting as anthropic_counting
 from providers.wire.anthropic import errors as anthropic_errors
 from providers.wire.anthropic import replies as anthropic_replies
 from providers.wire.anthropic import requests as anthropic_requests
 from providers.wire.anthropic import stream as anthropic_stream
 from providers.wire.errors import Refusal, UpstreamFailure
+from providers.wire.gemini import counting as gemini_counting
 from providers.wire.gemini import errors as gemini_errors
 from providers.wire.gemini import replies as gemini_replies
 from providers.wire.gemini import requests as gemini_requests
@@ -22,6 +24,7 @@ from providers.wire.openai_chat import errors as chat_errors
 from providers.wire.openai_chat import replies as chat_replies
 from providers.wire.openai_chat import requests as chat_requests
 from providers.wire.openai_chat import stream as chat_stream
+from providers.wire.openai_responses import counting as responses_counting
 from providers.wire.openai_responses import errors as responses_errors
 from providers.wire.openai_responses import replies as responses_replies
 from providers.wire.openai_responses import requests as responses_requests
@@ -30,7 +33,7 @@ from providers.wire.traits import Traits
 from providers.wire.translation import Asked, Dumped, Names, sse
 from providers.wire.types import Event, Json, Reply, Request, Usage
 
-__all__ = ["FORMATS", "Format", "Reader", "Writer", "anthropic", "gemini", "openai_chat", "openai_responses"]
+__all__ = ["FORMATS", "Counter", "Format", "Reader", "Writer", "anthropic", "gemini", "openai_chat", "openai_responses"]
 
 
 class Reader(Protocol):
@@ -57,6 +60,17 @@ class Parse(Protocol):
     def __call__(self, body: dict[str, Json], *, model: str = "", stream: bool | None = None) -> Request: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """Counting a request's tokens beforehand: a client's question (its body, and the model where the path says it), the
+    question to an upstream, its answer in tokens (or UpstreamFailure), the answer to a client."""
+
+    parse: Callable[[dict[str, Json], str], Request]
+    dump: Callable[[Request, Traits], Dumped]
+    read: Callable[[bytes], int]
+    tell: Callable[[int], bytes]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
     """Everything the gateway needs to know of a wire format."""
@@ -72,6 +86,7 @@ class Format:
     error_body: Callable[[Refusal, str], bytes]
     error_event: Callable[[bytes], bytes]  # an error's body as an event of a stream that has said nothing yet
     error_from: Callable[[bytes, int | None], UpstreamFailure | None]
+    counter: Counter | None = None
 
 
 def _named(body: bytes) -> bytes:
@@ -114,6 +129,12 @@ FORMATS: Mapping[str, Format] = {
         error_body=responses_errors.error_body,
         error_event=_responses,
         error_from=responses_errors.error_from,
+        counter=Counter(
+            responses_counting.count_request,
+            responses_counting.count_dump,
+            responses_counting.count_from,
+            responses_counting.count_reply,
+        ),
     ),
     "anthropic": Format(
         id="anthropic",
@@ -127,6 +148,12 @@ FORMATS: Mapping[str, Format] = {
         error_body=anthropic_errors.error_body,
         error_event=_named,
         error_from=anthropic_errors.error_from,
+        counter=Counter(
+            anthropic_counting.count_request,
+            anthropic_requests.dump_count,
+            anthropic_counting.count_from,
+            anthropic_counting.count_reply,
+        ),
     ),
     "gemini": Format(
         id="gemini",
@@ -140,5 +167,11 @@ FORMATS: Mapping[str, Format] = {
         error_body=gemini_errors.error_body,
         error_event=_plain,
         error_from=gemini_errors.error_from,
+        counter=Counter(
+            gemini_counting.count_request,
+            gemini_counting.count_dump,
+            gemini_counting.count_from,
+            gemini_counting.count_reply,
+        ),
     ),
 }

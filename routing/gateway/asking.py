@@ -11,9 +11,7 @@ from msgspec.structs import replace
 
 from providers.tailoring import traits_of
 from providers.upstream import Attempt
-from providers.wire.anthropic.counting import count_request as anthropic_count
 from providers.wire.formats import FORMATS
-from providers.wire.gemini.counting import count_request as gemini_count
 from providers.wire.openai_chat.passing import ChatRequest, parse
 from providers.wire.translation import Asked
 from providers.wire.types import Part, Request
@@ -82,28 +80,26 @@ class Asking:
 
     def lane(self, attempt: Attempt) -> Lane:
         """How this attempt is asked and its answer told."""
+        return lane_for(attempt, self._exchange.call, self.seen_by(attempt), self.canonical, self.asked, self._remember)
+
+    def seen_by(self, attempt: Attempt) -> Peek | ChatRequest:
+        """The request as it was peeked at, ``ours`` also when this attempt's vendor would not take it as it is."""
         peek = self.peek
         if isinstance(peek, Peek) and attempt.entry.format == self._exchange.call.endpoint.format and not peek.ours:
             traits = traits_of(attempt.entry, attempt.model)
             mended = foreign(attempt.entry.format, peek.fields, traits) or rewrites(attempt.entry)
             peek = replace(peek, ours=mended)
-        return lane_for(attempt, self._exchange.call, peek, self.canonical, self.asked, self._remember)
-
-    def counted(self) -> Request:
-        """The request of a count of tokens. Raises Refusal."""
-        call = self._exchange.call
-        body = document(self.peek.fields)
-        if call.endpoint.format == "gemini":
-            return gemini_count(body, call.name)
-        return anthropic_count(body)
+        return peek
 
     def canonical(self) -> Request:
         """The whole request, its history and proofs put back. Raises Refusal."""
         if self._canonical is None:
             call = self._exchange.call
-            parsed = FORMATS[call.endpoint.format].parse(
-                document(self.peek.fields), model=call.name, stream=call.stream
-            )
+            format, body = FORMATS[call.endpoint.format], document(self.peek.fields)
+            if call.endpoint.operation == "count" and format.counter is not None:
+                parsed = format.counter.parse(body, call.name)
+            else:
+                parsed = format.parse(body, model=call.name, stream=call.stream)
             if call.endpoint.format == "openai_responses":
                 parsed = self._exchange.memory.conversations.resume(self._caller, parsed)
             self._canonical = self._exchange.memory.keeper.attach(self._caller, parsed)

@@ -101,10 +101,11 @@ class Tries:
             self._board.abandoned(self._end("withdrawn", None, ""))
             self.notes.pop()
 
-    def abandoned(self, why: str) -> None:
-        """The request ended while an attempt was under way, without a verdict on the provider."""
+    def abandoned(self, why: str, failure: UpstreamFailure | None = None) -> None:
+        """The attempt under way ended without a verdict on the provider, whatever it said in ``failure``."""
         if self.current is not None:
-            self._board.abandoned(self._end(why, None, ""))
+            status, message = (failure.status, failure.message) if failure is not None else (None, "")
+            self._board.abandoned(self._end(why, status, message))
 
     def told(self) -> AttemptNote | None:
         """The attempt whose failure :meth:`refusal` tells; None unless its provider answered."""

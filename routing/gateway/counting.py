@@ -6,15 +6,18 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from providers.body import encode, with_model
+from providers.tailoring import traits_of
 from providers.tokens import estimate_chat
-from providers.transport.base import TransportError
-from providers.upstream import MAX_ERROR_BODY, Attempt
-from providers.wire.errors import UpstreamFailure
-from providers.wire.formats import FORMATS
+from providers.transport.base import Timeouts, TransportError
+from providers.upstream import MAX_ERROR_BODY, Attempt, transport_failure
+from providers.wire.errors import Kind, UpstreamFailure
+from providers.wire.formats import FORMATS, Counter
 from providers.wire.traits import Traits
 from routing.gateway.lanes import opened
+from routing.gateway.peek import Peek
 from routing.gateway.writer import JSON_TYPE
 
 if TYPE_CHECKING:
@@ -22,49 +25,67 @@ if TYPE_CHECKING:
     from routing.gateway.exchange import Exchange
 
 ESTIMATED = (b"x-omniroute-estimated", b"true")
+TIMEOUTS = Timeouts(connect=5, write=30, first_byte=20, idle=20)  # an estimate soon is worth more than a count late
+# Failures of one credential; after any other the next one would fail as well.
+OF_THE_CREDENTIAL = frozenset((Kind.AUTH, Kind.PERMISSION, Kind.QUOTA, Kind.RATE_LIMITED))
 
 
 async def count(exchange: Exchange, asking: Asking) -> None:
-    """Answer a count: by the first upstream's own counter when it speaks the client's format. Raises Refusal."""
-    format = exchange.call.endpoint.format
+    """Answer a count: by the counter of the upstream that would be asked, if it has one. Raises Refusal.
+
+    That it has none, or that counting failed, says nothing against answering: no connection rests for it.
+    """
+    client = FORMATS[exchange.call.endpoint.format].counter
     assert exchange.tries is not None
+    assert client is not None  # endpoints count for formats that have a counter only
     async for attempt in exchange.tries:
-        if attempt.entry.format != format or attempt.entry.envelope:
+        counter = FORMATS[attempt.entry.format].counter
+        if counter is None or attempt.entry.envelope:
             break
         exchange.record.attempt = attempt
         try:
-            body = await _ask(exchange, asking, attempt)
+            body = await _ask(exchange, asking, attempt, counter)
         except UpstreamFailure as failure:
-            exchange.tries.failed(failure)
-            continue
+            exchange.tries.abandoned("not_counted", failure)
+            if failure.kind in OF_THE_CREDENTIAL:
+                continue
+            break
         exchange.tries.answered()
         await exchange.writer.whole(200, body, (JSON_TYPE, *exchange.reply_headers(attempt, ())))
         exchange.finished = True
         return
     exchange.tries.abandoned("not_asked")
-    body = encode(FORMATS["openai_chat"].dump(asking.counted(), Traits()).body)
-    usage = await asyncio.to_thread(estimate_chat, body, b"")
-    await exchange.writer.whole(200, _told(format, usage.input), (JSON_TYPE, ESTIMATED))
+    sample = encode(FORMATS["openai_chat"].dump(replace(asking.canonical(), previous_id=""), Traits()).body)
+    usage = await asyncio.to_thread(estimate_chat, sample, b"")
+    await exchange.writer.whole(200, client.tell(usage.input), (JSON_TYPE, ESTIMATED))
     exchange.finished = True
 
 
-async def _ask(exchange: Exchange, asking: Asking, attempt: Attempt) -> bytes:
-    fields = asking.peek.fields
-    if attempt.entry.format != "gemini":
-        fields = with_model(fields, attempt.model)
-    body = encode(opened(fields, attempt))
-    headers = getattr(asking.peek, "headers", ())
-    timeouts = exchange.limits.stream
-    reply = await exchange.upstream.open(attempt, "count", body, stream=False, timeouts=timeouts, headers=headers)
+async def _ask(exchange: Exchange, asking: Asking, attempt: Attempt, counter: Counter) -> bytes:
+    """The answer to the client: the upstream's own where both speak one format."""
+    peek = asking.seen_by(attempt)
+    format = exchange.call.endpoint.format
+    if attempt.entry.format == format and isinstance(peek, Peek) and not peek.ours:
+        fields = peek.fields if format == "gemini" else with_model(peek.fields, attempt.model)
+        counted = await _counted(exchange, attempt, encode(opened(fields, attempt)), peek.headers)
+        counter.read(counted)
+        return counted
+    wanted = replace(asking.canonical(), model=attempt.model, previous_id="")
+    dumped = counter.dump(wanted, traits_of(attempt.entry, attempt.model))
+    headers = tuple((name.lower().encode(), value.encode()) for name, value in dumped.headers)
+    counted = await _counted(exchange, attempt, msgspec.json.encode(opened(dumped.body, attempt)), headers)
+    client = FORMATS[format].counter
+    assert client is not None
+    return client.tell(counter.read(counted))
+
+
+async def _counted(
+    exchange: Exchange, attempt: Attempt, body: bytes, headers: tuple[tuple[bytes, bytes], ...]
+) -> bytes:
+    reply = await exchange.upstream.open(attempt, "count", body, stream=False, timeouts=TIMEOUTS, headers=headers)
     try:
         return await reply.read(MAX_ERROR_BODY)
     except TransportError as wrong:
-        from providers.upstream import transport_failure
-
         raise transport_failure(wrong) from None
     finally:
         await reply.aclose()
-
-
-def _told(format: str, tokens: int) -> bytes:
-    return msgspec.json.encode({"totalTokens": tokens} if format == "gemini" else {"input_tokens": tokens})

@@ -43,6 +43,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "/completions": COMPLETIONS,
     "/models": MODELS,
     "/responses": RESPONSES,
+    "/responses/input_tokens": Endpoint("openai_responses", "count"),
     "/messages": MESSAGES,
     "/messages/count_tokens": COUNT_MESSAGES,
     "/embeddings": Endpoint("openai_chat", "embeddings"),
@@ -84,7 +85,7 @@ def find(method: str, path: str, query: bytes = b"", headers: Headers = ()) -> C
     short = _short(path)
     if short.startswith("/models/") and (method == "POST" or short.rpartition(":")[2] in ACTIONS):
         return _gemini(method, short, query)
-    if short.startswith("/responses/") and short != "/responses/":
+    if short.startswith("/responses/") and short.rstrip("/") not in ENDPOINTS:
         return _stored(method, short)
     name = ""
     if short.startswith("/models/"):

@@ -102,6 +102,27 @@ def request(format: str, data: bytes) -> None:
             json.loads(msgspec.json.encode(dumped.body))
 
 
+def count(data: bytes) -> None:
+    """A question for tokens, to every upstream that counts."""
+    body = document(peek(data, model="p/m").fields)
+    counters = [(format.id, format.counter) for format in FORMATS.values() if format.counter is not None]
+    for _, client in counters:
+        try:
+            asked = client.parse(body, "p/m")
+        except Refusal:
+            continue
+        for family, upstream in counters:
+            with suppress(Refusal):
+                msgspec.json.encode(upstream.dump(asked, Traits(family=family)).body)
+
+
+def counted(data: bytes) -> None:
+    for format in FORMATS.values():
+        if format.counter is not None:
+            with suppress(UpstreamFailure):
+                assert isinstance(format.counter.read(data), int)
+
+
 def remembered(data: bytes) -> None:
     """A Responses body that is answered, kept and listed."""
     store = Conversations(10, 60.0, lambda: 0.0, 10_000_000)
@@ -277,6 +298,8 @@ ENTRIES: dict[str, Entry] = {
         *(Entry(f"request.{name}", f"request/{name}", takes(partial(request, name))) for name in FORMATS),
         *(Entry(f"reply.{name}", f"reply/{name}", takes(partial(reply, name))) for name in FORMATS),
         *(Entry(f"stream.{name}", f"stream/{name}", takes(partial(stream, name))) for name in FORMATS),
+        *(Entry(f"request.count-{name}", f"request/{name}", takes(count)) for name in FORMATS if name != "openai_chat"),
+        Entry("reply.count", "count", counted),
         Entry("request.remembered", "request/openai_responses", takes(remembered)),
         Entry("request.passed", "request/openai_chat", takes(chat_passed)),
         Entry("reply.passed", "reply/openai_chat", takes(chat_mended)),

@@ -196,6 +196,7 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
         {"embeddings": [{"values": [0.1, 0.2]}, {"values": [1, 2]}]},
         {"embeddings": {"float": [[0.1], [0.2]]}, "meta": {"billed_units": {"input_tokens": 2}}},
     ),
+    "count": _told({"input_tokens": 5}, {"totalTokens": 5}, {"object": "response.input_tokens", "input_tokens": 5}),
     "images": _told({"model": "p/m", "prompt": "A cat", "n": 2, "size": "auto", "stream": True}),
     "speech": _told({"model": "p/m", "input": "Hello", "voice": {"id": "v"}, "speed": 1.5}),
     "moderation": _told({"model": "p/m", "input": [{"type": "text", "text": "a"}]}, {"input": ["a", "b"]}),

@@ -1,4 +1,4 @@
-"""A vendor that speaks OpenAI Responses: create (whole and as events), retrieve, delete, input items.
+"""A vendor that speaks OpenAI Responses: create (whole and as events), retrieve, delete, input items, input tokens.
 
 It keeps what it may store, seals its reasoning and knows its seals again. Source: types of the SDK `openai` 3.54.0;
 order of events from the public API (2026-11).
@@ -43,6 +43,8 @@ ECHOED: dict[str, Any] = {  # fields of the request that the reply repeats, and 
 def operation(method: str, path: str) -> str | None:
     if path == "/v1/responses":
         return "chat" if method == "POST" else None
+    if path == f"{PATH}input_tokens":
+        return "count" if method == "POST" else None
     if path.startswith(PATH) and path.count("/") == 3:
         return {"GET": "get", "DELETE": "delete"}.get(method)
     if path.startswith(PATH) and path.endswith("/input_items"):
@@ -72,6 +74,8 @@ def reply(ask: Ask, speech: Speech) -> Reply:
         case "input_items":
             return json_body(_input_items(kept[name]["input"]))
     asked = question(ask)
+    if ask.operation == "count":
+        return json_body({"object": "response.input_tokens", "input_tokens": len(asked.prompt.split())})
     scripted = bool(speech.reasoning)
     speech = answer(speech, asked)
     output = [*_reasoning(ask, speech, scripted), *_message(ask, speech), *_calls(ask, speech.tool_calls)]

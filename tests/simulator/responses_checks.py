@@ -17,6 +17,10 @@ from .types import Received, Refusal, Rules
 FAMILY = "openai_responses"
 CALLS = {"function_call": "function_call_output", "custom_tool_call": "custom_tool_call_output"}
 PATH = "/v1/responses/"
+COUNTED = {  # what may be said when tokens are counted
+    "model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls", "reasoning", "text", "truncation",
+    "previous_response_id", "conversation",
+}  # fmt: skip
 Item = Mapping[str, Any]
 
 
@@ -37,6 +41,9 @@ def refusal(operation: str, received: Received, rules: Rules) -> Refusal | None:
         return bad("We could not parse the JSON body of your request.")
     if (received.header("content-type") or "").partition(";")[0].strip().lower() != "application/json":
         return Refusal(415, "Unsupported content type.", "invalid_request_error")
+    strange = set(body) - COUNTED if operation == "count" and isinstance(body, dict) else ()
+    for name in strange:
+        return bad(f"Unknown parameter: '{name}'.", name, "unknown_parameter")
     return next(_faults(body, rules), None)
 
 

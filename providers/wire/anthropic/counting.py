@@ -5,12 +5,25 @@ from __future__ import annotations
 import msgspec
 
 from providers.wire.anthropic.parsing import parse
+from providers.wire.errors import Kind, UpstreamFailure
 from providers.wire.types import Json, Request
 
 
-def count_request(body: dict[str, Json]) -> Request:
+class _Counted(msgspec.Struct):
+    input_tokens: int
+
+
+def count_request(body: dict[str, Json], model: str = "") -> Request:
     """A client's body → canonical. Raises Refusal 400."""
-    return parse(body, stream=False, counting=True)
+    return parse(body, model=model, stream=False, counting=True)
+
+
+def count_from(raw: bytes) -> int:
+    """The tokens an upstream counted. Raises UpstreamFailure when it tells none."""
+    try:
+        return msgspec.json.decode(raw, type=_Counted).input_tokens
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise UpstreamFailure(Kind.PROTOCOL, "The provider's answer has no count of tokens.") from None
 
 
 def count_reply(tokens: int) -> bytes:

@@ -6,8 +6,10 @@ import msgspec
 
 from providers.wire.errors import Kind, UpstreamFailure
 from providers.wire.gemini import answers
-from providers.wire.gemini.requests import parse
+from providers.wire.gemini.requests import dump, parse
 from providers.wire.reading import Fields
+from providers.wire.traits import Traits
+from providers.wire.translation import Dumped
 from providers.wire.types import Json, Request
 
 
@@ -26,9 +28,11 @@ def count_reply(tokens: int, cached: int | None = None) -> bytes:
     return msgspec.json.encode(made | ({"cachedContentTokenCount": cached} if cached else {}))
 
 
-def count_body(body: dict[str, Json], model: str) -> dict[str, Json]:
-    """The body to ask an upstream with, from a dumped request: system text and tools count as well."""
-    return {"generateContentRequest": {"model": f"models/{model.removeprefix('models/')}", **body}}
+def count_dump(request: Request, traits: Traits) -> Dumped:
+    """The request as the question to an upstream: system text and tools count as well. Raises Refusal 400."""
+    whole = dump(request, traits)
+    model = f"models/{request.model.removeprefix('models/')}"
+    return msgspec.structs.replace(whole, body={"generateContentRequest": {"model": model, **whole.body}})
 
 
 def count_from(raw: bytes) -> int:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.wire.errors import Refusal
-from providers.wire.gemini.counting import count_body, count_from, count_reply, count_request
+from providers.wire.gemini.counting import count_dump, count_from, count_reply, count_request
 from providers.wire.gemini.requests import dump, parse
 from providers.wire.gemini.turns import BEGIN, PLACEHOLDER
 from providers.wire.traits import Traits
@@ -781,4 +781,6 @@ class TestCounting:
         assert count_from(count_reply(5)) == 5
 
     def test_the_question_to_an_upstream(self) -> None:
-        assert count_body({"contents": []}, "x") == {"generateContentRequest": {"model": "models/x", "contents": []}}
+        asked = count_request({"contents": "Hi"}, "x")
+        said = {"model": "models/x", "contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}
+        assert count_dump(asked, Traits(family="gemini")).body == {"generateContentRequest": said}
