@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from providers.wire.errors import Refusal
 from providers.wire.types import Json, Request, Value
 
 NAME_LIMIT = 64  # characters of a tool's name that every vendor takes
@@ -94,6 +95,21 @@ class Asked(Value, frozen=True, kw_only=True):
     model: str
     id: str
     created: int
+
+
+def self_contained(request: Request, family: str) -> None:
+    """Refuse what stands for content that another vendor keeps: without it the model would answer something else.
+
+    Raises Refusal 400 that names the field.
+    """
+    if request.leans_on and request.family != family:
+        raise Refusal(
+            400,
+            f"'{request.leans_on}' refers to content that only the vendor of this API's format has; this model is"
+            " another's. Send the content itself.",
+            code="unsupported_parameter",
+            param=request.leans_on,
+        )
 
 
 def tool_id(value: str, rule: str = "") -> str:

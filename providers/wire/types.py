@@ -248,6 +248,7 @@ class Request(Value, frozen=True, kw_only=True):
     previous_id: str = ""  # Responses previous_response_id
     extra: dict[str, Json] = {}  # top-level fields with no place here, by name, as the client wrote them
     family: str = ""  # whose dialect ``extra`` and opaque values are in
+    leans_on: str = ""  # the field of ``extra`` that stands for content which only that family's vendor has
     legacy_functions: bool = False  # OpenAI chat: the tools came as ``functions``, replies say ``function_call``
 
 

@@ -67,8 +67,7 @@ class Asking:
         headers = tuple(row for row in exchange.headers if row[0] in carried)
         said = {name for name, _ in headers}
         headers += tuple(row for row in USUAL.get(call.endpoint.format, ()) if row[0] not in said)
-        referring = REFERENCE in bytes(found.fields.get("input", b""))
-        self.peek = replace(found, headers=headers, ours=found.ours or call.array or referring)
+        self.peek = replace(found, headers=headers, ours=found.ours or call.array or _refers(found.fields))
 
     @property
     def model(self) -> str:
@@ -132,6 +131,12 @@ class Asking:
 
     def _unstored(self) -> bool:
         return bytes(self.peek.fields.get("store", b"")) == b"false"
+
+
+def _refers(fields: Mapping[str, msgspec.Raw]) -> bool:
+    """Whether a request of Responses leans on what the gateway keeps, or would be answered into the upstream's memory
+    (``background``, which parsing refuses): the upstream must not see it as it is."""
+    return REFERENCE in bytes(fields.get("input", b"")) or bytes(fields.get("background", b"")) == b"true"
 
 
 class _Named(msgspec.Struct):

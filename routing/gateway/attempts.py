@@ -55,6 +55,7 @@ class Tries:
         self.notes: list[AttemptNote] = []
         self.skips: list[SkipNote] = []
         self.failures: list[UpstreamFailure] = []
+        self.refusals: list[Refusal] = []  # of attempts that could not be made
         self.resting: list[Verdict] = []
         self.current: Attempt | None = None
 
@@ -116,10 +117,19 @@ class Tries:
         answered = failure.status is not None or failure.kind not in UNANSWERED
         return note if answered else None
 
+    def unable(self, refusal: Refusal) -> None:
+        """The current attempt is not made: its provider cannot be told the request. Another one of a combo may be."""
+        if self.current is not None:
+            self._useless.add((self.current.entry.id, self.current.model))
+        self.withdraw()
+        self.refusals.append(refusal)
+
     def refusal(self) -> Refusal:
         """What the client is told when no attempt answered."""
         if self.failures:
             return refusal_for(most_telling(self.failures), len(self.failures))
+        if self.refusals:
+            return self.refusals[0]
         soonest = min((verdict.seconds for verdict in self.resting), default=1.0)
         limited = all(verdict.kind in LIMITED for verdict in self.resting)
         return Refusal(

@@ -23,12 +23,14 @@ class Endpoint:
 @dataclass(frozen=True, slots=True)
 class Call:
     """An endpoint as it was called. ``name`` is what the path names (a model, a response); ``stream`` and ``array``
-    are Gemini's: its path says whether to stream, its query whether as events or as one JSON array."""
+    are Gemini's: its path says whether to stream, its query whether as events or as one JSON array. ``query`` of a call
+    for a stored response."""
 
     endpoint: Endpoint
     name: str = ""
     stream: bool | None = None
     array: bool = False
+    query: bytes = b""
 
 
 CHAT = Endpoint("openai_chat", "chat")
@@ -86,7 +88,7 @@ def find(method: str, path: str, query: bytes = b"", headers: Headers = ()) -> C
     if short.startswith("/models/") and (method == "POST" or short.rpartition(":")[2] in ACTIONS):
         return _gemini(method, short, query)
     if short.startswith("/responses/") and short.rstrip("/") not in ENDPOINTS:
-        return _stored(method, short)
+        return _stored(method, short, query)
     name = ""
     if short.startswith("/models/"):
         short, name = "/models", unquote(short[len("/models/") :])
@@ -137,9 +139,9 @@ def _gemini(method: str, short: str, query: bytes) -> Call:
     return Call(endpoint, unquote(model), stream, array)
 
 
-def _stored(method: str, short: str) -> Call:
+def _stored(method: str, short: str, query: bytes) -> Call:
     name, slash, rest = short[len("/responses/") :].partition("/")
     endpoint = STORED.get((method, slash + rest))
     if endpoint is None or not name:
         raise Refusal(404, f"Unknown path: {method} {short[:200]}", code="unknown_url")
-    return Call(endpoint, unquote(name))
+    return Call(endpoint, unquote(name), query=query)

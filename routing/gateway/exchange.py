@@ -128,6 +128,10 @@ class Exchange:
         async for attempt in self.tries:
             try:
                 lane, prepared = self._prepare(asking, attempt)
+            except Refusal as refusal:
+                self.tries.unable(refusal)
+                continue
+            try:
                 answer = await self._fetch(attempt, lane, prepared)
             except UpstreamFailure as failure:
                 self.tries.failed(failure)
@@ -166,6 +170,10 @@ class Exchange:
             async for attempt in self.tries:
                 try:
                     lane, prepared = self._prepare(asking, attempt)
+                except Refusal as refusal:
+                    self.tries.unable(refusal)
+                    continue
+                try:
                     operation, reader = self.record.operation, lane.stream()
                     opened = await open_stream(self.upstream, attempt, operation, prepared, self.limits.stream, reader)
                 except UpstreamFailure as failure:
@@ -202,15 +210,11 @@ class Exchange:
     def _prepare(self, asking: Asking, attempt: Attempt) -> tuple[Lane, Prepared]:
         """How an attempt is asked, and what it is sent; the record knows from now on whom it goes to.
 
-        Raises Refusal: the client's own mistake, found only now that its words are read. Then nobody was asked.
+        Raises Refusal for what this provider cannot be told: the client's own mistake, found only now that its words are
+        read, or something its format cannot say.
         """
-        assert self.tries is not None
-        try:
-            lane = asking.lane(attempt)
-            prepared = lane.prepare(attempt)
-        except Refusal:
-            self.tries.withdraw()
-            raise
+        lane = asking.lane(attempt)
+        prepared = lane.prepare(attempt)
         self.record.attempt = attempt
         self.record.price = self.snapshot.providers[attempt.entry.id].prices.get(attempt.model)
         self.record.dropped = prepared.dropped

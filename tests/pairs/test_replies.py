@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import openai
+import pytest
+from google.genai import errors
+
 from tests import simulator as sim
 from tests.pairs.conftest import Bench, each, pairs, streams, upstreams
 from tests.pairs.words import Wish
@@ -92,6 +96,42 @@ def test_probabilities_of_tokens(bench: Bench, upstream: str) -> None:
     if upstream in ("gemini", "openai_responses"):
         assert found.content
         assert all(it.logprob <= 0 and it.token for it in found.content)
+
+
+def test_what_one_step_of_a_combo_cannot_be_told_the_next_one_answers(bench: Bench) -> None:
+    from routing.models import Combo, ComboStep
+
+    steps = [bench.name("anthropic"), bench.name("gemini")]
+    combo = Combo.objects.create(name="hears")
+    for position, target in enumerate(steps):
+        ComboStep.objects.create(combo=combo, model=target, position=position)
+    bench.gateway.settle()
+    sound = {"type": "input_audio", "input_audio": {"data": "UklGRgAAAABXQVZF", "format": "wav"}}
+    asked = {"messages": [{"role": "user", "content": [sound, {"type": "text", "text": "What is it?"}]}]}
+    for stream in (False, True):
+        made = bench.sdks["openai_chat"].chat.completions.create(model="hears", stream=stream, **asked)
+        assert list(made) if stream else made.choices
+        assert bench.headers[-1]["x-omniroute-provider"] == "by-gemini"
+    with pytest.raises(openai.BadRequestError, match="audio"):
+        bench.sdks["openai_chat"].chat.completions.create(model=steps[0], **asked)
+
+
+@each(upstream=("openai_chat", "openai_responses", "anthropic"))
+def test_content_that_only_google_has_is_not_left_out(bench: Bench, upstream: str) -> None:
+    config = {"cached_content": "cachedContents/abc"}
+    with pytest.raises(errors.ClientError) as caught:
+        bench.sdks["gemini"].models.generate_content(model=bench.name(upstream), contents="Go on", config=config)
+    assert caught.value.code == 400
+    assert "cachedContent" in str(caught.value)
+
+
+@each(upstream=("openai_chat", "anthropic", "gemini"))
+def test_a_prompt_that_only_openai_has_is_not_left_out(bench: Bench, upstream: str) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        bench.sdks["openai_responses"].responses.create(
+            model=bench.name(upstream), input="Go on", prompt={"id": "pmpt_1"}
+        )
+    assert caught.value.param == "prompt"
 
 
 @upstreams

@@ -61,6 +61,37 @@ def test_stored_responses_are_shown_and_forgotten(bench: Bench, upstream: str) -
             gone(made.id)
 
 
+def test_the_input_of_a_stored_response_is_listed_in_pages(bench: Bench) -> None:
+    words = [f"word {number}" for number in range(45)]
+    said = [{"role": "user", "content": word} for word in words]
+    made = responses(bench).create(model=bench.name("anthropic"), input=said)
+
+    def listed(**query: Any) -> list[str]:
+        return [it.content[0].text for it in responses(bench).input_items.list(made.id, **query)]  # all pages
+
+    assert listed(order="asc") == words
+    assert listed() == listed(limit=7) == words[::-1]  # newest first, as OpenAI lists them
+    page = responses(bench).input_items.list(made.id, limit=7)
+    assert (len(page.data), page.has_more) == (7, True)
+    for wrong in ({"limit": 0}, {"order": "up"}, {"after": "msg_none"}):
+        with pytest.raises(openai.BadRequestError) as caught:
+            responses(bench).input_items.list(made.id, **wrong)
+        assert caught.value.param == next(iter(wrong))
+    with pytest.raises(openai.BadRequestError):
+        next(iter(responses(bench).retrieve(made.id, stream=True)))
+
+
+@upstreams
+def test_nothing_is_answered_in_the_background(bench: Bench, upstream: str) -> None:
+    """There would be nobody to ask for the answer later: the upstream's memory is not the gateway's."""
+    before = len(bench.provider.requests)
+    with pytest.raises(openai.BadRequestError) as caught:
+        responses(bench).create(model=bench.name(upstream), input="Go", background=True)
+    assert caught.value.param == "background"
+    assert len(bench.provider.requests) == before
+    assert responses(bench).create(model=bench.name(upstream), input="Go", background=False).output_text
+
+
 @upstreams
 def test_what_is_not_to_be_stored_is_not(bench: Bench, upstream: str) -> None:
     made = responses(bench).create(model=bench.name(upstream), input="Forget this", store=False)

@@ -11,7 +11,7 @@ from providers.wire.anthropic.turns import Turn, gather, paired, sealed
 from providers.wire.anthropic.writing import Block, Blocks, marked
 from providers.wire.errors import Refusal
 from providers.wire.traits import Traits
-from providers.wire.translation import Dumped, json_text
+from providers.wire.translation import Dumped, json_text, self_contained
 from providers.wire.types import Json, Request, Text
 
 OPENING = "Continue."  # where a conversation does not begin with its user
@@ -28,6 +28,7 @@ def dump(request: Request, traits: Traits) -> Dumped:
 
     Raises Refusal 400 for what the format cannot say and what cannot be left out.
     """
+    self_contained(request, FAMILY)
     try:
         return _dumped(request, traits)
     except RecursionError:

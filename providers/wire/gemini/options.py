@@ -157,7 +157,8 @@ class Options:
             "stopSequences": self._stops(),
             "seed": request.seed,
             "responseLogprobs": request.logprobs,
-            "logprobs": request.top_logprobs,
+            # How many of what is not wanted: refused alone.
+            "logprobs": request.top_logprobs if request.logprobs or self._own else None,
             "responseModalities": self._modalities(),
         }
         made |= {name: value for name, value in said.items() if value is not None}

@@ -7,11 +7,12 @@ from typing import Any
 from providers.wire.gemini import config, contents, options, turns
 from providers.wire.reading import Fields
 from providers.wire.traits import Traits
-from providers.wire.translation import Dropped, Dumped, Names
+from providers.wire.translation import Dropped, Dumped, Names, self_contained
 from providers.wire.types import Json, Request
 
 FAMILY = contents.FAMILY
 GENERATION, TOOL_CONFIG = ("generationConfig", "generation_config"), ("toolConfig", "tool_config")
+CACHED = ("cachedContent", "cached_content")
 CALLING = ("functionCallingConfig", "function_calling_config")
 
 
@@ -38,6 +39,7 @@ def parse(body: dict[str, Json], *, model: str = "", stream: bool | None = None)
     extra = fields.rest()
     rests = {"generationConfig": made.pop("rest", None), "toolConfig": tool_config.rest() if tool_config else None}
     extra |= {name: rest for name, rest in rests.items() if rest}
+    made["leans_on"] = next((name for name in CACHED if name in extra), "")
     return Request(model=model or named, stream=bool(stream), extra=extra, family=FAMILY, **made)
 
 
@@ -52,6 +54,7 @@ def dump(request: Request, traits: Traits) -> Dumped:
 
     Raises Refusal 400 for what changes the meaning and cannot be said (another vendor's file).
     """
+    self_contained(request, FAMILY)
     dropped, names = Dropped(), Names()
     said = options.Options(request, traits, names, dropped)
     system = said.system()

@@ -13,7 +13,7 @@ from providers.wire.openai_chat.parts_out import surely, takes_marks
 from providers.wire.openai_chat.thinking_out import thinking_fields
 from providers.wire.schema import for_openai_strict
 from providers.wire.traits import Traits
-from providers.wire.translation import Dropped, Dumped, Names, json_text
+from providers.wire.translation import Dropped, Dumped, Names, json_text, self_contained
 from providers.wire.types import HostedTool, Json, Output, Request, Text, Tool, ToolChoice
 
 Body = dict[str, Json]
@@ -33,6 +33,7 @@ def dump(request: Request, traits: Traits) -> Dumped:
     """The body, what it could not carry and the names of its tools. Raises Refusal 400 for what changes the meaning."""
     if request.previous_id:
         raise Refusal(400, "This model cannot continue a stored response.", param="previous_response_id")
+    self_contained(request, FAMILY)
     dropped, names = Dropped(), Names()
     own = request.family == FAMILY
     body: Body = {"model": request.model, "messages": []}
@@ -76,6 +77,8 @@ def _limits(body: Body, request: Request, traits: Traits, dropped: Dropped) -> N
 
 def _sampling(body: Body, request: Request, traits: Traits, dropped: Dropped, own: bool) -> None:
     said = {name: getattr(request, name) for name in (*SAMPLING, *ALSO_SAMPLING)}
+    if not (own or request.logprobs):
+        said.pop("top_logprobs")  # it says how many of what is not wanted: refused alone
     if not traits.sampling:
         dropped.unless_empty(**said)
         said = {}

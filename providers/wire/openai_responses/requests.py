@@ -70,6 +70,7 @@ def parse(body: dict[str, Json], *, model: str = "", stream: bool | None = None)
         metadata=metadata,
         extra=extra,
         family=FAMILY,
+        leans_on="prompt" if "prompt" in extra else "",
         **said,
     )
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from providers.wire.errors import Refusal
 from providers.wire.openai_responses.vocabulary import FAMILY, INTENTS
 from providers.wire.reading import Fields, wrong
+from providers.wire.schema import for_openai_strict
 from providers.wire.traits import Traits
 from providers.wire.translation import Dropped, Names
 from providers.wire.types import HostedTool, Json, Request, Tool, ToolChoice
 
 MODES = ("none", "auto", "required")
+OPENAIS = ("openai_chat", FAMILY)  # formats of the one vendor
 NO_PARAMETERS: Json = {"type": "object", "properties": {}}
 
 
@@ -82,9 +84,9 @@ def _missing(where: str) -> Refusal:
 
 
 # -- to upstreams, and back to clients ---------------------------------------------------------------------------------
-def tool_json(tool: Tool, name: str, *, as_said: bool) -> dict[str, Json]:
-    """A function or custom tool under this name. ``as_said``: its words are a client's of this format, so what it left
-    out stays out; elsewhere silence about ``strict`` means false, here the vendor makes strict what it can."""
+def tool_json(tool: Tool, name: str, family: str) -> dict[str, Json]:
+    """A function or custom tool under this name. ``family``: whose words it is in. What this format's own clients left
+    out stays out: here the vendor makes strict what it can, elsewhere silence about ``strict`` means false."""
     if tool.custom:
         said: dict[str, Json] = {"type": "custom", "name": name}
         if tool.description:
@@ -95,28 +97,35 @@ def tool_json(tool: Tool, name: str, *, as_said: bool) -> dict[str, Json]:
     said = {"type": "function", "name": name, "parameters": tool.schema if tool.schema is not None else NO_PARAMETERS}
     if tool.description:
         said["description"] = tool.description
-    if tool.strict is not None or not as_said:
-        said["strict"] = bool(tool.strict)
+    if tool.strict is not None or family != FAMILY:
+        said["strict"] = bool(strictness(tool.strict, tool.schema, family))
     return said
+
+
+def strictness(strict: bool | None, schema: Json, family: str) -> bool | None:
+    """Other vendors are strict with schemas that OpenAI refuses as such: those go without. Its own clients shall hear
+    of it."""
+    if not strict or family in OPENAIS:
+        return strict
+    return isinstance(schema, dict) and for_openai_strict(schema) == schema
 
 
 def tools_json(request: Request, names: Names, hosted: list[Json]) -> list[Json]:
     """The list as this format writes it: functions, namespaces with their tools, then what the vendor runs."""
-    as_said = request.family == FAMILY
     said: list[Json] = []
     spaces: dict[str, list[Json]] = {}
     for tool in request.tools:
         if isinstance(tool, HostedTool):
             continue
         if not tool.namespace:
-            said.append(tool_json(tool, names.send(tool.name), as_said=as_said))
+            said.append(tool_json(tool, names.send(tool.name), request.family))
             continue
         inner = spaces.get(tool.namespace)
         if inner is None:
             inner = spaces[tool.namespace] = []
             about = tool.namespace_description or tool.namespace
             said.append({"type": "namespace", "name": tool.namespace, "description": about, "tools": inner})
-        inner.append(tool_json(tool, names.send(tool.name), as_said=as_said))
+        inner.append(tool_json(tool, names.send(tool.name), request.family))
     return said + hosted
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from providers.wire.openai_responses.dumping import ItemWriter
-from providers.wire.openai_responses.tools import choice_json, hosted_json, tools_json
+from providers.wire.openai_responses.tools import choice_json, hosted_json, strictness, tools_json
 from providers.wire.openai_responses.vocabulary import FAMILY, LOGPROBS, ROLE, SEALED, own
 from providers.wire.traits import Traits
-from providers.wire.translation import Dropped, Dumped, Names, joined
+from providers.wire.translation import Dropped, Dumped, Names, joined, self_contained
 from providers.wire.types import Json, Message, Output, Request, Text
 
 OURS = ("conversation",)  # answered by the gateway's own store: the history is already in the messages
@@ -24,6 +24,7 @@ EFFORTS = ((0, "none"), (4096, "low"), (16384, "medium"), (32768, "high"))  # bu
 def dump(request: Request, traits: Traits) -> Dumped:
     """A body for an upstream. Nothing is left to its memory: what ``previous_id`` and conversation stand for must be in
     the messages by now. Raises Refusal 400 for what cannot be sent and changes the meaning."""
+    self_contained(request, FAMILY)
     names, dropped = Names(), Dropped()
     body: dict[str, Json] = {"model": request.model}
     _put_input(body, request, traits, names, dropped)
@@ -149,7 +150,7 @@ def _put_format(body: dict[str, Json], request: Request, traits: Traits, dropped
         dropped.add("json_schema")
         output = Output(kind="json_object")
     if output is not None:
-        text["format"] = _format(output)
+        text["format"] = _format(output, request.family)
     if request.verbosity:
         text["verbosity"] = request.verbosity
     if request.family == FAMILY and isinstance(more := request.extra.get("text"), dict):
@@ -158,14 +159,14 @@ def _put_format(body: dict[str, Json], request: Request, traits: Traits, dropped
         body["text"] = text
 
 
-def _format(output: Output) -> Json:
+def _format(output: Output, family: str) -> Json:
     if output.kind != "json_schema":
         return {"type": output.kind}
     said: dict[str, Json] = {"type": "json_schema", "name": output.name or "response", "schema": output.schema}
     if output.description:
         said["description"] = output.description
     if output.strict is not None:
-        said["strict"] = output.strict
+        said["strict"] = strictness(output.strict, output.schema, family)
     return said
 
 

@@ -158,6 +158,7 @@ class TestParse:
                 "toolConfig": {"retrievalConfig": {"languageCode": "de"}},
             },
             family="gemini",
+            leans_on="cachedContent",
         )
 
     def test_both_spellings_mean_the_same(self) -> None:

@@ -512,6 +512,10 @@ class TestFields:
         assert made.dropped == ("temperature", "top_p")
         assert made.body.keys() == {"model", "messages", "seed"}
 
+    def test_how_many_of_the_probabilities_only_beside_the_wish_for_them(self) -> None:
+        assert "top_logprobs" not in written(top_logprobs=2, family="openai_responses").body
+        assert written(top_logprobs=2, logprobs=True).body["top_logprobs"] == 2
+
     def test_top_k_of_others_is_noted_and_of_the_own_dialect_kept(self) -> None:
         assert written(top_k=5).dropped == ("top_k",)
         assert written(top_k=5, family="openai_chat").body["top_k"] == 5

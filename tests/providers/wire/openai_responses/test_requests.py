@@ -437,6 +437,19 @@ class TestDump:
         assert dumped.body["tool_choice"] == "required"
         assert dumped.dropped == ("tools.code",)
 
+    def test_strictness_of_other_vendors_goes_only_with_schemas_that_openai_takes_so(self) -> None:
+        loose = {"type": "object", "properties": {"a": {"type": "string"}}}  # nothing required, not closed
+        closed = {**loose, "required": ["a"], "additionalProperties": False}
+        for family, schema, kept in (
+            ("anthropic", loose, False),
+            ("anthropic", closed, True),
+            ("openai_chat", loose, True),  # OpenAI's own clients hear of it
+        ):
+            output = Output(kind="json_schema", name="o", schema=schema, strict=True)
+            tools = (Tool(name="run", schema=schema, strict=True),)
+            body = sent(user("hi"), tools=tools, output=output, family=family).body
+            assert (body["tools"][0]["strict"], body["text"]["format"]["strict"]) == (kept, kept)
+
     def test_what_only_hosted_tools_had_leaves_no_choice_behind(self) -> None:
         hosted = (HostedTool(intent="code", family="gemini", value={"codeExecution": {}}),)
         dumped = sent(user("hi"), tools=hosted, tool_choice=ToolChoice(mode="required"))
