@@ -13,7 +13,7 @@ from providers.tailoring import traits_of
 from providers.tokens import estimate_chat
 from providers.transport.base import Timeouts, TransportError
 from providers.upstream import MAX_ERROR_BODY, Attempt, transport_failure
-from providers.wire.errors import Kind, UpstreamFailure
+from providers.wire.errors import Kind, Refusal, UpstreamFailure
 from providers.wire.formats import FORMATS, Counter
 from providers.wire.traits import Traits
 from routing.gateway.lanes import opened
@@ -45,6 +45,9 @@ async def count(exchange: Exchange, asking: Asking) -> None:
         exchange.record.attempt = attempt
         try:
             body = await _ask(exchange, asking, attempt, counter)
+        except Refusal as refusal:
+            exchange.tries.unable(refusal)
+            continue
         except UpstreamFailure as failure:
             exchange.tries.abandoned("not_counted", failure)
             if failure.kind in OF_THE_CREDENTIAL:

@@ -18,7 +18,19 @@ from providers.wire.assemble import events_of
 from providers.wire.formats import FORMATS
 from providers.wire.traits import Traits
 from providers.wire.translation import Asked
-from providers.wire.types import Choice, Citation, Json, Message, Proof, Reasoning, Reply, Request, Text, ToolCall, Usage
+from providers.wire.types import (
+    Choice,
+    Citation,
+    Json,
+    Message,
+    Proof,
+    Reasoning,
+    Reply,
+    Request,
+    Text,
+    ToolCall,
+    Usage,
+)
 from tests.fuzz.seeds import CHAT, GEMINI, MESSAGES, RESPONSES
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "written"
@@ -99,7 +111,7 @@ def written() -> Iterator[tuple[str, bytes]]:
         yield f"{client}-stream.sse", stream(client)
 
 
-@pytest.mark.parametrize(("name", "made"), written(), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(("name", "made"), list(written()), ids=lambda value: value if isinstance(value, str) else "")
 def test_what_is_written_is_what_was_read_by_people(name: str, made: bytes) -> None:
     assert made == (GOLDEN / name).read_bytes()
 
