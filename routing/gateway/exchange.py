@@ -210,8 +210,8 @@ class Exchange:
     def _prepare(self, asking: Asking, attempt: Attempt) -> tuple[Lane, Prepared]:
         """How an attempt is asked, and what it is sent; the record knows from now on whom it goes to.
 
-        Raises Refusal for what this provider cannot be told: the client's own mistake, found only now that its words are
-        read, or something its format cannot say.
+        Raises Refusal for what this provider cannot be told: the client's own mistake, found only now that its words
+        are read, or something its format cannot say.
         """
         lane = asking.lane(attempt)
         prepared = lane.prepare(attempt)
