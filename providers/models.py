@@ -391,6 +391,7 @@ class LoginAttempt(models.Model):
 
     class Status(models.TextChoices):
         OPEN = "open"
+        TAKEN = "taken"  # the vendor's answer is here and being exchanged; nobody can use it again
         DONE = "done"
         FAILED = "failed"
 

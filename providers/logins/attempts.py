@@ -259,7 +259,7 @@ def _claim(attempt: LoginAttempt, who: Who) -> LoginAttempt:
         raise LoginFailed("session")
     if attempt.status == Status.OPEN and attempt.expires_at < timezone.now():
         raise LoginFailed("expired")
-    if not LoginAttempt.objects.filter(pk=attempt.pk, status=Status.OPEN).update(status=Status.DONE):
+    if not LoginAttempt.objects.filter(pk=attempt.pk, status=Status.OPEN).update(status=Status.TAKEN):
         raise LoginFailed("used")
     return attempt
 
@@ -271,7 +271,7 @@ def _kept(attempt: LoginAttempt, work: Any) -> Connection:
     except LoginFailed as wrong:
         _end(attempt, wrong)
         raise
-    LoginAttempt.objects.filter(pk=attempt.pk).update(connection=connection)
+    LoginAttempt.objects.filter(pk=attempt.pk).update(status=Status.DONE, connection=connection)
     return connection
 
 

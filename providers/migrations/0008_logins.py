@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
                 ('expires_at', models.DateTimeField(db_index=True)),
                 ('interval', models.PositiveSmallIntegerField(default=5)),
                 ('ask_at', models.DateTimeField(null=True)),
-                ('status', models.CharField(choices=[('open', 'Open'), ('done', 'Done'), ('failed', 'Failed')], default='open', max_length=10)),
+                ('status', models.CharField(choices=[('open', 'Open'), ('taken', 'Taken'), ('done', 'Done'), ('failed', 'Failed')], default='open', max_length=10)),
                 ('message', models.CharField(blank=True, max_length=500)),
                 ('connection', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='providers.connection')),
                 ('provider', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='providers.provider')),

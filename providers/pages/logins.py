@@ -163,7 +163,8 @@ def status(request: HttpRequest, uid: UUID) -> HttpResponse:
         return JsonResponse({"status": "failed", "message": explain(wrong)}, status=403)
     if row.status == LoginAttempt.Status.DONE and row.connection is not None and row.ask_at is not None:
         _tell(request, row.connection)
-    return JsonResponse({"status": row.status, "message": row.message})
+    waiting = row.status == LoginAttempt.Status.TAKEN
+    return JsonResponse({"status": LoginAttempt.Status.OPEN if waiting else row.status, "message": row.message})
 
 
 @login_required
