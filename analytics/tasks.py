@@ -34,8 +34,14 @@ FIGURES = (
     "output_tokens",
     "reasoning_tokens",
     "cost_usd",
+    "notional_usd",
     "latency_ms",
 )
+SUMS = {
+    **{name: Sum(name) for name in FIGURES[2:]},
+    "cost_usd": Sum("cost_usd", filter=Q(flat_rate=False)),
+    "notional_usd": Sum("cost_usd", filter=Q(flat_rate=True)),
+}
 
 
 @shared_task(ignore_result=True)
@@ -101,7 +107,7 @@ def _summed(rows: QuerySet[UsageRecord]) -> Iterable[tuple[Any, ...]]:
         .annotate(
             count=Count("id"),
             failed=Count("id", filter=Q(result__in=FAILURES)),
-            **{f"sum_{name}": Sum(name) for name in FIGURES[2:]},
+            **{f"sum_{name}": SUMS[name] for name in FIGURES[2:]},
         )
         .order_by()
     )

@@ -18,20 +18,21 @@ from routing.gateway.lanes import opened
 from routing.gateway.writer import JSON_TYPE
 
 if TYPE_CHECKING:
+    from routing.gateway.admission import Ticket
     from routing.gateway.asking import Asking
     from routing.gateway.exchange import Exchange
 
 ESTIMATED = (b"x-omniroute-estimated", b"true")
 
 
-async def count(exchange: Exchange, asking: Asking) -> None:
+async def count(exchange: Exchange, asking: Asking, ticket: Ticket) -> None:
     """Answer a count: by the first upstream's own counter when it speaks the client's format. Raises Refusal."""
     format = exchange.call.endpoint.format
     assert exchange.tries is not None
     async for attempt in exchange.tries:
         if attempt.entry.format != format or attempt.entry.envelope:
             break
-        exchange.record.attempt = attempt
+        exchange.note(attempt)
         try:
             body = await _ask(exchange, asking, attempt)
         except UpstreamFailure as failure:
@@ -41,6 +42,8 @@ async def count(exchange: Exchange, asking: Asking) -> None:
         await exchange.writer.whole(200, body, (JSON_TYPE, *exchange.reply_headers(attempt, ())))
         exchange.finished = True
         return
+    if not exchange.tries.made:
+        raise await ticket.refusal()
     exchange.tries.abandoned("not_asked")
     body = encode(FORMATS["openai_chat"].dump(asking.counted(), Traits()).body)
     usage = await asyncio.to_thread(estimate_chat, body, b"")

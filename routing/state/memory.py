@@ -14,6 +14,7 @@ from typing import TypeVar
 from routing.state.base import SETTLED_LEASE, WINDOW, Claim, End, Purse, Slot, Taken, Why, Window
 
 MOST_ENTRIES = 50_000  # of each kind
+NEVER = float("inf")
 V = TypeVar("V")
 
 
@@ -48,21 +49,42 @@ class _Window:
 
 @dataclass(slots=True)
 class _Purse:
-    spent: int | None = None  # None: not loaded
-    version: int = 0
-    reserved: int = 0
-    open: dict[str, tuple[int, float]] = field(default_factory=dict)  # id → (amount, when it lapses)
+    """``open``: what requests hold, as (amount, when it lapses); a reservation never does, its process lives."""
 
-    def set(self, id: str, amount: int, lapses: float) -> None:
+    booked: int | None = None  # by the ledger; None: not loaded
+    version: int = 0
+    settled: int = 0  # by requests whose line is not in the ledger yet
+    reserved: int = 0
+    open: dict[str, tuple[int, float]] = field(default_factory=dict)
+
+    @property
+    def spent(self) -> int:
+        return (self.booked or 0) + self.settled
+
+    def reserve(self, id: str, amount: int) -> None:
         self.drop(id)
-        self.open[id] = (amount, lapses)
+        self.open[id] = (amount, NEVER)
         self.reserved += amount
 
+    def settle(self, id: str, amount: int, lapses: float) -> None:
+        self.drop(id)
+        if amount:
+            self.open[id] = (amount, lapses)
+            self.settled += amount
+
+    def held(self, id: str) -> int:
+        amount, lapses = self.open.get(id, (0, NEVER))
+        return amount if lapses == NEVER else 0
+
     def drop(self, id: str) -> bool:
-        held = self.open.pop(id, None)
-        if held is not None:
-            self.reserved -= held[0]
-        return held is not None
+        amount, lapses = self.open.pop(id, (-1, NEVER))
+        if amount < 0:
+            return False
+        if lapses == NEVER:
+            self.reserved -= amount
+        else:
+            self.settled -= amount
+        return True
 
 
 class Memory:
@@ -107,7 +129,7 @@ class Memory:
             if key in self._purses:
                 self._purses[key].drop(claim.id)
         for purse in claim.purses:
-            self._purses[purse.key].set(claim.id, purse.amount, float("inf"))
+            self._purses[purse.key].reserve(claim.id, purse.amount)
         return Taken(second=second, levels=tuple(found.level(now) for found in windows))
 
     def _full_window(self, now: float, wanted: Sequence[Window], found: Sequence[_Window]) -> Taken | None:
@@ -128,9 +150,9 @@ class Memory:
     def _short_purse(self, wanted: Sequence[Purse], id: str) -> Taken | None:
         for index, purse in enumerate(wanted):
             found = self._purses.get(purse.key)
-            if found is None or found.spent is None:
+            if found is None or found.booked is None:
                 return Taken(Why.UNKNOWN, index)
-            reserved = found.reserved - found.open.get(id, (0, 0.0))[0]
+            reserved = found.reserved - found.held(id)
             gone = found.spent + reserved
             if gone >= purse.limit or gone + purse.amount > purse.limit:
                 return Taken(Why.PURSE, index, spent=found.spent, reserved=reserved)
@@ -148,12 +170,8 @@ class Memory:
                 _correct(self._windows[key], second, amount)
         for key, amount in end.purses:
             purse = self._purses.get(key)
-            if purse is None or purse.spent is None:
-                continue  # it will be loaded from the ledger
-            if amount:
-                purse.set(end.id, amount, self._clock() + SETTLED_LEASE)
-            else:
-                purse.drop(end.id)
+            if purse is not None and purse.booked is not None:  # else it will be loaded from the ledger
+                purse.settle(end.id, amount, self._clock() + SETTLED_LEASE)
 
     # -- purses -------------------------------------------------------------------------------------------------------
     async def look(self, purse: str) -> tuple[int, tuple[str, ...]] | None:
@@ -166,7 +184,7 @@ class Memory:
         found = _bounded(self._purses, purse, _Purse)
         if found.version != version:
             return False
-        found.spent = spent
+        found.booked = spent
         for id in known:
             found.drop(id)
         return True
@@ -175,8 +193,8 @@ class Memory:
         for key, id, amount in rows:
             purse = _bounded(self._purses, key, _Purse)
             purse.version += 1
-            if purse.drop(id) and purse.spent is not None:
-                purse.spent += amount
+            if purse.drop(id) and purse.booked is not None:
+                purse.booked += amount
 
     # -- locks and values ---------------------------------------------------------------------------------------------
     async def hold(self, key: str, holder: str, seconds: float) -> bool:

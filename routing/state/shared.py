@@ -26,7 +26,11 @@ FIRST_PAUSE, LAST_PAUSE = 0.2, 5.0  # seconds between attempts to connect again
 RENEW = LEASE / 3
 MOST_WAITING = 20_000  # ends kept while Redis is away
 PREFIX = "omniroute:"
-SCRIPTS = {path.stem: path.read_bytes() for path in (Path(__file__).parent / "lua").glob("*.lua")}
+LUA = Path(__file__).parent / "lua"
+SCRIPTS = {
+    name: (LUA / "common.lua").read_bytes() + (LUA / f"{name}.lua").read_bytes()
+    for name in ("take", "end", "look", "load", "confirm", "hold")
+}
 HASHES = {name: hashlib.sha1(text, usedforsecurity=False).hexdigest() for name, text in SCRIPTS.items()}
 WHY = (None, Why.WINDOW, Why.SLOT, Why.PURSE, Why.UNKNOWN)
 Op = tuple[str, str, str, Word, Word]  # (what, key, id or second, amount, lease)

@@ -1,11 +1,7 @@
 -- What ended requests give back, in order. ARGV: now, then per KEYS[i] four: what, id or second, amount, lease.
 -- what: 'f' frees a slot, 'c' corrects a window, 'p' settles a purse (amount 0 releases), 'k' keeps a slot for another
 -- lease, 'q' a reservation.
-local now = tonumber(ARGV[1])
-if not now then
-  local t = redis.call('TIME')
-  now = tonumber(t[1]) + tonumber(t[2]) / 1000000
-end
+local now = clock(ARGV[1])
 for i, key in ipairs(KEYS) do
   local what, id, amount, lease = ARGV[4 * i - 2], ARGV[4 * i - 1], ARGV[4 * i], tonumber(ARGV[4 * i + 1])
   if what == 'f' then
@@ -24,14 +20,10 @@ for i, key in ipairs(KEYS) do
   elseif what == 'q' then
     redis.call('ZADD', key .. ':l', 'XX', 'GT', now + lease, id)
   elseif redis.call('HEXISTS', key, 's') == 1 then
-    local held = redis.call('HGET', key, 'r:' .. id)
-    if held then redis.call('HINCRBY', key, 'o', held == '0' and 0 or '-' .. held) end
-    if amount == '0' then
-      redis.call('HDEL', key, 'r:' .. id)
-      redis.call('ZREM', key .. ':l', id)
-    else
-      redis.call('HSET', key, 'r:' .. id, amount)
-      redis.call('HINCRBY', key, 'o', amount)
+    drop(key, id)
+    if amount ~= '0' then
+      redis.call('HSET', key, 'c:' .. id, amount)
+      redis.call('HINCRBY', key, 'c', amount)
       redis.call('ZADD', key .. ':l', now + lease, id)
       redis.call('EXPIRE', key .. ':l', 172800)
     end

@@ -1,14 +1,9 @@
 -- One claim, whole or not at all. See routing/state/base.py.
 -- ARGV: now ('' = the server's), id, lease, and how many windows, slots, purses, drops; then per window limit, amount;
 -- per slot limit; per purse limit, amount. KEYS: windows, slots, purses, drops.
--- A window is a hash: second -> amount, 't' total, 'f' oldest second, 'n' newest. A purse is a hash: 's' spent,
--- 'o' reserved, 'v' version, 'r:<id>' -> amount, and a sorted set ('<key>:l') of ids by when they lapse.
+-- A window is a hash: second -> amount, 't' total, 'f' oldest second, 'n' newest.
 local WINDOW = 60
-local now = tonumber(ARGV[1])
-if not now then
-  local t = redis.call('TIME')
-  now = tonumber(t[1]) + tonumber(t[2]) / 1000000
-end
+local now = clock(ARGV[1])
 local id, lease = ARGV[2], tonumber(ARGV[3])
 local nw, ns, np, nd = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local second = math.floor(now)
@@ -73,21 +68,16 @@ for i = 1, np do
   arg = arg + 2
   if not refused then
     for _, lapsed in ipairs(redis.call('ZRANGEBYSCORE', key .. ':l', '-inf', now, 'LIMIT', 0, 100)) do
-      local held = redis.call('HGET', key, 'r:' .. lapsed)
-      if held then
-        redis.call('HINCRBY', key, 'o', held == '0' and 0 or '-' .. held)
-        redis.call('HDEL', key, 'r:' .. lapsed)
-      end
-      redis.call('ZREM', key .. ':l', lapsed)
+      drop(key, lapsed)
     end
-    local found = redis.call('HMGET', key, 's', 'o', 'r:' .. id)
+    local found = redis.call('HMGET', key, 's', 'o', 'r:' .. id, 'c')
     if not found[1] then
       refused = {4, i - 1, 0, 0, 0, second}
     else
-      local spent = tonumber(found[1])
+      local spent = tonumber(found[1]) + tonumber(found[4] or 0)
       local reserved = tonumber(found[2] or 0) - tonumber(found[3] or 0)
       if spent + reserved >= limit or spent + reserved + amount > limit then
-        refused = {3, i - 1, 0, found[1], string.format('%.0f', reserved), second}
+        refused = {3, i - 1, 0, string.format('%.0f', spent), string.format('%.0f', reserved), second}
       end
     end
   end
@@ -111,18 +101,10 @@ for i = 1, ns do
   redis.call('ZADD', KEYS[nw + i], now + lease, id)
   redis.call('EXPIRE', KEYS[nw + i], math.ceil(2 * lease))
 end
-local function drop(key)
-  local held = redis.call('HGET', key, 'r:' .. id)
-  if held then
-    redis.call('HINCRBY', key, 'o', held == '0' and 0 or '-' .. held)
-    redis.call('HDEL', key, 'r:' .. id)
-    redis.call('ZREM', key .. ':l', id)
-  end
-end
-for i = 1, nd do drop(KEYS[nw + ns + np + i]) end
+for i = 1, nd do drop(KEYS[nw + ns + np + i], id) end
 for i = 1, np do
   local key, amount = KEYS[nw + ns + i], ARGV[7 + 2 * nw + ns + 2 * i]
-  drop(key)
+  drop(key, id)
   redis.call('HSET', key, 'r:' .. id, amount)
   redis.call('HINCRBY', key, 'o', amount)
   redis.call('ZADD', key .. ':l', now + lease, id)

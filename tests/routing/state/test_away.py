@@ -120,7 +120,7 @@ async def test_what_was_spent_while_it_was_away_is_told_when_it_is_back(server: 
     server.go_on()
     await is_back(shared)
     level = await shared.take(Claim("3", purses=(Purse("b", 100, 94),)))
-    assert (level.why, level.reserved) == (Why.PURSE, 7)
+    assert (level.why, level.spent) == (Why.PURSE, 7)
 
 
 class Slow:

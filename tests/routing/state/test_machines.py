@@ -126,7 +126,8 @@ class Callers(RuleBasedStateMachine):
     def spend_is_the_sum_of_the_ledger(self) -> None:
         for key, lines in self.ledger.items():
             level = self.do(self.state.take(Claim("probe", purses=(Purse(f"p:{key}", 0, 0),))))
-            assert (level.why, level.spent) == (Why.PURSE, sum(lines))
+            waiting = sum(cost for k, cost in self.settled.values() if k == key)
+            assert (level.why, level.spent) == (Why.PURSE, sum(lines) + waiting)
             assert level.spent + level.reserved == self.gone(key)
 
     def teardown(self) -> None:

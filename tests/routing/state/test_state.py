@@ -150,7 +150,7 @@ async def test_what_was_spent_stays_until_the_ledger_has_it_and_is_counted_once(
     await state.take(Claim("1", purses=(Purse("b", 100, 80),)))
     await ended(state, End("1", purses=(("b", 30),)))
     level = await state.take(Claim("x", purses=(Purse("b", 100, 71),)))
-    assert (level.spent, level.reserved) == (0, 30)
+    assert (level.spent, level.reserved) == (30, 0)
     await state.confirm([("b", "1", 30)])
     await state.confirm([("b", "1", 30)])
     level = await state.take(Claim("x", purses=(Purse("b", 100, 71),)))
