@@ -111,6 +111,7 @@ class GatewaySettingsAdmin(ModelAdmin):
         far = [code for code, _name in settings.LANGUAGES if code not in near]
         return (
             (None, {"fields": ("require_api_key", "connection_cooldown", "circuit_breaker", "session_affinity")}),
+            (_("Callers"), {"fields": ("requests_per_address", "address_mode", "charge_without_output")}),
             (_("Choice among connections"), {"fields": ("connection_strategy", "sticky_requests", "quota_reserve")}),
             (
                 _("Resilience"),
