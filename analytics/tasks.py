@@ -13,6 +13,7 @@ from django.db.models import Count, Max, Model, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce, TruncHour
 from django.utils import timezone
 
+from analytics import budgets
 from analytics.models import HourlyUsage, RollupMark, UsageRecord
 from analytics.record import STORE_LOCK
 from analytics.reports import FAILURES
@@ -51,6 +52,12 @@ def roll_up() -> None:
     limit = settled_id()
     while _roll_up_slice(limit):
         pass
+
+
+@shared_task(ignore_result=True)
+def notify_budgets() -> None:
+    """Beat, every minute: tell of budgets that reached their share."""
+    budgets.notify()
 
 
 @shared_task(ignore_result=True)

@@ -51,7 +51,7 @@ class Runtime:
         journal = settings.DATA_DIR / "outbox"
         self.outbox = Outbox(journal, self._store, observe=metrics.observe)
         limits = Limits(max_body=settings.MAX_BODY_BYTES)
-        state = open_state(current().redis_url)
+        state = open_state(current().redis_url, current().redis_timeout_ms / 1000)
         self.gateway = Gateway(
             self.outbox.put,
             complain,

@@ -18,7 +18,7 @@ from modeltranslation.utils import build_localized_fieldname
 from unfold.admin import ModelAdmin, TabularInline
 
 from routing import combos, keys
-from routing.models import Alias, ApiKey, Combo, ComboStep, GatewaySettings
+from routing.models import Alias, ApiKey, Budget, Combo, ComboStep, GatewaySettings, IpRule, Limit
 
 
 class ApiKeyForm(forms.ModelForm):
@@ -100,6 +100,30 @@ class ComboAdmin(ModelAdmin):
 class AliasAdmin(ModelAdmin):
     list_display = ("pattern", "target")
     search_fields = ("pattern", "target")
+
+
+@admin.register(Limit)
+class LimitAdmin(ModelAdmin):
+    list_display = ("__str__", "scope", "requests_per_minute", "tokens_per_minute", "parallel")
+    autocomplete_fields = ("api_key", "user", "team")
+    list_select_related = ("api_key", "user", "team")
+
+
+@admin.register(Budget)
+class BudgetAdmin(ModelAdmin):
+    """What is spent of each is on the budgets page."""
+
+    list_display = ("__str__", "period", "limit_usd", "hard", "notify_at", "enabled")
+    list_filter = ("scope", "period", "enabled")
+    autocomplete_fields = ("api_key", "user", "team", "provider")
+    list_select_related = ("api_key", "user", "team")
+
+
+@admin.register(IpRule)
+class IpRuleAdmin(ModelAdmin):
+    list_display = ("network", "allow", "until", "reason")
+    list_filter = ("allow",)
+    search_fields = ("network", "reason")
 
 
 @admin.register(GatewaySettings)

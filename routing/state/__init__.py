@@ -7,6 +7,6 @@ from routing.state.shared import Shared
 __all__ = ["Claim", "End", "Memory", "Purse", "Shared", "Slot", "State", "Taken", "Why", "Window", "open_state"]
 
 
-def open_state(url: str | None) -> State:
-    """The state of an installation: shared when there is a Redis."""
-    return Shared(url) if url else Memory()
+def open_state(url: str | None, timeout: float) -> State:
+    """The state of an installation: shared when there is a Redis, whose replies may take ``timeout`` seconds."""
+    return Shared(url, timeout=timeout) if url else Memory()

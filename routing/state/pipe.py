@@ -10,12 +10,13 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from redis.asyncio.connection import parse_url
 
 Word = str | bytes | int | float
 Reply = Any  # int, bytes, None, a list of them, or a RedisError
+GRACE = 0.05  # seconds
 LONGEST_REPLY = 16 * 1024 * 1024
 
 
@@ -37,12 +38,11 @@ class Pipe(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._buffer = b""
         self._watch: asyncio.TimerHandle | None = None
-        self._closed = False
+        self._closed = self._second_look = False
 
     # -- as a protocol ------------------------------------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but its class
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._give_up("The connection to Redis was lost.")
@@ -53,6 +53,7 @@ class Pipe(asyncio.Protocol):
         try:
             while self._waiting and (found := read(self._buffer, at)) is not None:
                 reply, at = found
+                self._second_look = False
                 _, future = self._waiting.popleft()
                 if not future.done():
                     future.set_result(reply)
@@ -84,9 +85,14 @@ class Pipe(asyncio.Protocol):
         self._watch = None
         if not self._waiting:
             return
-        left = self._waiting[0][0] + self._timeout - self._loop.time()
+        now = self._loop.time()
+        left = self._waiting[0][0] + self._timeout - now
         if left > 0:
-            self._watch = self._loop.call_later(left, self._look)
+            self._watch = self._loop.call_at(now + left, self._look)
+        elif not self._second_look:
+            # The loop may have been late itself, with the reply in the socket: let it read first.
+            self._second_look = True
+            self._watch = self._loop.call_later(GRACE, self._look)
         else:
             self._give_up("Redis did not answer in time.")
 

@@ -21,7 +21,7 @@ from routing.state.policy import POLICY, Away, Use
 
 log = logging.getLogger(__name__)
 
-TIMEOUT = 0.2  # seconds a reply may take
+TIMEOUT = 0.25  # seconds a reply may take
 FIRST_PAUSE, LAST_PAUSE = 0.2, 5.0  # seconds between attempts to connect again
 RENEW = LEASE / 3
 MOST_WAITING = 20_000  # ends kept while Redis is away
