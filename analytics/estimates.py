@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from providers.prices import cost, price_of
 from providers.tokens import estimate_chat
 from providers.wire.types import Usage
-from routing.gateway.outcome import Outcome, Pending
+from routing.gateway.outcome import Outcome, Pending, rates
 from routing.gateway.record import NO_OUTPUT
 
 log = logging.getLogger(__name__)
@@ -58,4 +58,4 @@ def _settled(outcome: Outcome, pending: Pending, usage: Usage) -> Outcome:
     usd = cost(usage, price)
     if pending.waived and usage.output == 0:
         usd, source = Decimal(0), NO_OUTPUT
-    return replace(outcome, usage=usage, cost_usd=usd, price_source=source, price=price, pending=None)
+    return replace(outcome, usage=usage, cost_usd=usd, price_source=source, rates=rates(price), pending=None)

@@ -10,7 +10,6 @@ import logging
 import random
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict as vars_of
 from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import ip_address
@@ -26,7 +25,6 @@ from analytics.journal import Replayed
 from analytics.journal import replay as replay_journal
 from analytics.models import UsageRecord
 from providers import quotas
-from providers.entry import Price
 from routing.gateway.outcome import AttemptNote, Outcome, SkipNote
 from routing.models import ApiKey
 from routing.money import charged
@@ -250,17 +248,9 @@ def _row(o: Outcome) -> tuple[Any, ...]:
         o.client_address and _address(o.client_address),
         o.user_agent[:200],
         o.dropped[:500],
-        _rates(o.price),
+        o.rates,
         o.flat_rate,
     )
-
-
-@lru_cache(maxsize=4096)
-def _rates(price: Price | None) -> dict[str, str] | None:
-    """A price as a column holds it: the classes it has, exactly as they were, and where they come from."""
-    if price is None:
-        return None
-    return {name: str(value) for name, value in vars_of(price).items() if value is not None}
 
 
 def _time(seconds: float) -> str:

@@ -38,6 +38,18 @@ class SkipNote(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     seconds: float | None
 
 
+RATES = (
+    "input", "output", "cache_read", "cache_write", "cache_write_1h", "input_over_200k", "output_over_200k", "source",
+)  # fmt: skip
+
+
+def rates(price: Price | None) -> dict[str, str] | None:
+    """A price as it is written down: the classes it has, exactly as they were, and where they come from."""
+    if price is None:
+        return None
+    return {name: str(value) for name in RATES if (value := getattr(price, name)) is not None}
+
+
 class Charge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A budget that the request counts at. ``purse``: its live counter; ``reserved``: units set aside before."""
 
@@ -64,7 +76,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     ``started_at`` is Unix time in seconds, every ``*_ms`` whole milliseconds, ``cost_usd`` None when no price is known.
     ``result`` is a value of ``analytics.models.Result``, ``status`` the HTTP status the client got (or would have got).
-    ``price`` are the rates the cost was worked out with; ``flat_rate``: the cost is notional, and no budget's.
+    ``rates``: the price the cost was worked out with, USD per million tokens by class, and its source. ``flat_rate``:
+    the cost is notional, and no budget's.
     ``pending`` is what is still to be worked out; None in the journal and beyond.
     """
 
@@ -98,6 +111,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     dropped: str = ""  # what could not be carried to the provider, comma separated
     heard: tuple[Heard, ...] = ()  # what replies said of quotas since the last outcome, of whatever request
     charges: tuple[Charge, ...] = ()
-    price: Price | None = None
+    rates: dict[str, str] | None = None
     flat_rate: bool = False
     pending: Pending | None = None

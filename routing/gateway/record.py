@@ -12,7 +12,7 @@ from providers.prices import cost
 from providers.quota.ear import Heard
 from providers.upstream import Attempt
 from providers.wire.types import Usage
-from routing.gateway.outcome import AttemptNote, Charge, Outcome, Pending, SkipNote
+from routing.gateway.outcome import AttemptNote, Charge, Outcome, Pending, SkipNote, rates
 from routing.snapshot import Caller
 
 NO_USAGE = Usage()
@@ -115,7 +115,7 @@ class Record:
             dropped=",".join(self.dropped),
             heard=heard,
             charges=self.charges,
-            price=self.price,
+            rates=rates(self.price),
             flat_rate=self.flat_rate,
             pending=self.pending,
         )

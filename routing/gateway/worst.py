@@ -53,9 +53,14 @@ class Demand:
         prompt = self._tokens(BOUND_BYTES)
         if known is not None and known.context is not None:
             prompt = min(prompt, known.context)
-        dear = price.cache_write is not None and price.cache_write > (price.input or 0)
         output = self._output(entry, known.max_output if known is not None else None)
-        return cost(Usage(input=prompt, cache_write=prompt if dear else 0, output=output), price)
+        usages = (
+            Usage(input=prompt, output=output),
+            Usage(input=prompt, output=output, cache_write=prompt),
+            Usage(input=prompt, output=output, cache_write=prompt, cache_write_1h=prompt),
+        )
+        costs = [found for usage in usages if (found := cost(usage, price)) is not None]
+        return max(costs, default=None)
 
     def _output(self, entry: Entry, most: int | None) -> int:
         if self.operation in OUTPUTS:
