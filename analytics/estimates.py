@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from decimal import Decimal
 
 from msgspec.structs import replace
 
 from providers.prices import cost, price_of
 from providers.tokens import estimate_chat
 from providers.wire.types import Usage
-from routing.gateway.outcome import Outcome, Pending
+from routing.gateway.outcome import Outcome, Pending, rates
+from routing.gateway.record import NO_OUTPUT
 
 log = logging.getLogger(__name__)
 
@@ -53,4 +55,7 @@ def _settled(outcome: Outcome, pending: Pending, usage: Usage) -> Outcome:
     if price is None and pending.entry is not None:
         price = price_of(pending.entry, outcome.model)
     source = price.source if price is not None else ""
-    return replace(outcome, usage=usage, cost_usd=cost(usage, price), price_source=source, pending=None)
+    usd = cost(usage, price)
+    if pending.waived and usage.output == 0:
+        usd, source = Decimal(0), NO_OUTPUT
+    return replace(outcome, usage=usage, cost_usd=usd, price_source=source, rates=rates(price), pending=None)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+from routing.money import usd
 
 
 class Result(models.TextChoices):
@@ -51,6 +55,8 @@ class UsageRecord(models.Model):
     client_address = models.GenericIPAddressField(_("address"), null=True)
     user_agent = models.CharField(_("user agent"), max_length=200, blank=True)
     dropped = models.CharField(_("not carried"), max_length=500, blank=True)
+    price = models.JSONField(_("price"), null=True)  # the rates the cost was worked out with, USD per million tokens
+    flat_rate = models.BooleanField(_("flat rate"), default=False)  # the cost is notional: nothing was charged
 
     class Meta:
         verbose_name, verbose_name_plural = _("request"), _("requests")
@@ -84,6 +90,7 @@ class HourlyUsage(models.Model):
     output_tokens = models.PositiveBigIntegerField(default=0)
     reasoning_tokens = models.PositiveBigIntegerField(default=0)
     cost_usd = models.DecimalField(max_digits=20, decimal_places=10, default=0)
+    notional_usd = models.DecimalField(max_digits=20, decimal_places=10, default=0)  # of flat-rate connections
     latency_ms = models.PositiveBigIntegerField(default=0)  # sum; divide by requests
 
     class Meta:
@@ -95,6 +102,60 @@ class HourlyUsage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.hour:%Y-%m-%d %H}h {self.provider}/{self.model}"
+
+
+class LedgerLine(models.Model):
+    """What one request cost one budget. Append-only: a correction is another line. The id of a deleted budget stays."""
+
+    class Kind(models.TextChoices):
+        SETTLE = "settle", _("Spent")
+        RELEASE = "release", _("Released")
+        ADJUST = "adjust", _("Adjusted")
+
+    budget_id = models.BigIntegerField()
+    request_id = models.CharField(_("request id"), max_length=64, blank=True)
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind)
+    # Whole units of 1e-10 USD: SQLite sums decimals as floats, and these sums must be exact.
+    units = models.BigIntegerField(_("amount"))
+    reserved_units = models.BigIntegerField(_("reserved before"), default=0)
+    at = models.DateTimeField(_("time"))
+    note = models.CharField(_("note"), max_length=200, blank=True)
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("ledger line"), _("ledger lines")
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["budget_id", "at"], include=["units"], name="ledger_sum"),
+            models.Index(fields=["budget_id", "-id"], name="ledger_page"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.amount}"
+
+    @property
+    def amount(self) -> Decimal:
+        """USD that the line adds to what its budget has spent."""
+        return usd(self.units)
+
+    @property
+    def reserved(self) -> Decimal:
+        """USD that was set aside before the request was sent."""
+        return usd(self.reserved_units)
+
+
+class BudgetNotice(models.Model):
+    """A budget reached its share: told once per period."""
+
+    budget_id = models.BigIntegerField()
+    period_start = models.DateTimeField()
+    spent = models.DecimalField(max_digits=20, decimal_places=10)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["budget_id", "period_start"], name="one_notice_per_period")]
+
+    def __str__(self) -> str:
+        return f"{self.budget_id} {self.period_start:%Y-%m-%d}"
 
 
 class RollupMark(models.Model):

@@ -11,7 +11,6 @@ import random
 import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
@@ -21,13 +20,14 @@ import msgspec
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from msgspec.structs import asdict
 
-from analytics import live
+from analytics import ledger, live
 from analytics.journal import Replayed
 from analytics.journal import replay as replay_journal
 from analytics.models import UsageRecord
 from providers import quotas
 from routing.gateway.outcome import AttemptNote, Outcome, SkipNote
 from routing.models import ApiKey
+from routing.money import charged
 
 log = logging.getLogger(__name__)
 
@@ -72,11 +72,12 @@ COLUMNS = {
     "client_address": "inet",
     "user_agent": "text",
     "dropped": "text",
+    "price": "jsonb",
+    "flat_rate": "boolean",
 }
-_LISTS = [number for number, kind in enumerate(COLUMNS.values()) if kind == "jsonb"]
+_JSON = [number for number, kind in enumerate(COLUMNS.values()) if kind == "jsonb"]
 _COST = list(COLUMNS).index("cost_usd")
 _encode = msgspec.json.Encoder().encode
-_MOST_USD, _CENT = Decimal(10**8 - 1), Decimal("1e-10")
 
 
 def store(outcomes: Sequence[Outcome]) -> int:
@@ -112,6 +113,7 @@ def _store(outcomes: list[Outcome]) -> list[Outcome]:
                 cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [STORE_LOCK])
         fresh = _insert(outcomes)
         _count_on_keys(fresh)
+        ledger.write(fresh)
         if fresh:
             transaction.on_commit(lambda: live.notify(fresh), robust=True)
         if heard := [each for outcome in fresh for each in outcome.heard]:
@@ -188,8 +190,8 @@ def _storable(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 
 def _for_sqlite(row: tuple[Any, ...]) -> list[Any]:
     values = list(row)
-    for number in _LISTS:
-        values[number] = _encode(values[number]).decode()
+    for column in _JSON:
+        values[column] = None if values[column] is None else _encode(values[column]).decode()
     if values[_COST] is not None:
         values[_COST] = str(values[_COST])
     return values
@@ -200,7 +202,8 @@ def _statement(vendor: str) -> str:
     names = ", ".join(f'"{name}"' for name in COLUMNS)
     if vendor == "postgresql":
         values = ", ".join(
-            f"(r->{n})" if kind == "jsonb" else f"(r->>{n})::{kind}" for n, kind in enumerate(COLUMNS.values())
+            f"NULLIF(r->{n}, 'null'::jsonb)" if kind == "jsonb" else f"(r->>{n})::{kind}"
+            for n, kind in enumerate(COLUMNS.values())
         )
         rows = f"SELECT {values} FROM jsonb_array_elements(%s::jsonb) AS r"  # noqa: S608 - our own names
     else:
@@ -240,11 +243,13 @@ def _row(o: Outcome) -> tuple[Any, ...]:
         _whole(usage.output, _BIG),
         _whole(usage.reasoning, _BIG),
         usage.estimated,
-        None if o.cost_usd is None else min(o.cost_usd, _MOST_USD).quantize(_CENT),
+        None if o.cost_usd is None else charged(o.cost_usd),
         o.price_source[:60],
         o.client_address and _address(o.client_address),
         o.user_agent[:200],
         o.dropped[:500],
+        o.rates,
+        o.flat_rate,
     )
 
 

@@ -13,6 +13,7 @@ from django.db.models import Count, Max, Model, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce, TruncHour
 from django.utils import timezone
 
+from analytics import budgets
 from analytics.models import HourlyUsage, RollupMark, UsageRecord
 from analytics.record import STORE_LOCK
 from analytics.reports import FAILURES
@@ -34,8 +35,14 @@ FIGURES = (
     "output_tokens",
     "reasoning_tokens",
     "cost_usd",
+    "notional_usd",
     "latency_ms",
 )
+SUMS = {
+    **{name: Sum(name) for name in FIGURES[2:]},
+    "cost_usd": Sum("cost_usd", filter=Q(flat_rate=False)),
+    "notional_usd": Sum("cost_usd", filter=Q(flat_rate=True)),
+}
 
 
 @shared_task(ignore_result=True)
@@ -45,6 +52,12 @@ def roll_up() -> None:
     limit = settled_id()
     while _roll_up_slice(limit):
         pass
+
+
+@shared_task(ignore_result=True)
+def notify_budgets() -> None:
+    """Beat, every minute: tell of budgets that reached their share."""
+    budgets.notify()
 
 
 @shared_task(ignore_result=True)
@@ -101,7 +114,7 @@ def _summed(rows: QuerySet[UsageRecord]) -> Iterable[tuple[Any, ...]]:
         .annotate(
             count=Count("id"),
             failed=Count("id", filter=Q(result__in=FAILURES)),
-            **{f"sum_{name}": Sum(name) for name in FIGURES[2:]},
+            **{f"sum_{name}": SUMS[name] for name in FIGURES[2:]},
         )
         .order_by()
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -20,16 +21,19 @@ from channels.security.websocket import AllowedHostsOriginValidator
 from django.conf import settings
 from django.db import connection
 
-from analytics import live, metrics, record
+from analytics import ledger, live, metrics, record
 from analytics.outbox import Outbox
+from omniroute.environment import current
 from omniroute.forwarded import forwarded
 from omniroute.health import Readiness, Receive, Scope, Send, healthz
 from routing.board import News
 from routing.gateway.consumer import Gateway
 from routing.gateway.endpoints import is_client_path as is_client_api
 from routing.gateway.exchange import Limits
+from routing.gateway.outcome import Outcome
 from routing.health import HealthSync, claim_probe
 from routing.publish import Publisher
+from routing.state import open_state
 
 __all__ = ["application", "is_client_api", "runtime"]
 
@@ -45,9 +49,18 @@ class Runtime:
 
     def __init__(self) -> None:
         journal = settings.DATA_DIR / "outbox"
-        self.outbox = Outbox(journal, record.store, observe=metrics.observe)
+        self.outbox = Outbox(journal, self._store, observe=metrics.observe)
         limits = Limits(max_body=settings.MAX_BODY_BYTES)
-        self.gateway = Gateway(self.outbox.put, complain, metrics.reject, limits=limits, claim=claim)
+        state = open_state(current().redis_url, current().redis_timeout_ms / 1000)
+        self.gateway = Gateway(
+            self.outbox.put,
+            complain,
+            metrics.reject,
+            limits=limits,
+            claim=claim,
+            state=state,
+            ledger=ledger.standing,
+        )
         self.publisher = Publisher(self.gateway.publish)
         self.health = HealthSync(self._news, self._learn)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -68,6 +81,7 @@ class Runtime:
             waiting=lambda: self.outbox.depth,
             lost=lambda: self.outbox.lost,
         )
+        await self.gateway.start()
         self.outbox.start()
         self.publisher.start()
         self.health.start()
@@ -81,10 +95,16 @@ class Runtime:
             return
         self.started = False
         live.detach()
-        await self.gateway.aclose()
         await asyncio.to_thread(self.publisher.stop)
         await asyncio.to_thread(self.health.stop)
         await asyncio.to_thread(self.outbox.close)
+        await self.gateway.aclose()
+
+    def _store(self, outcomes: Sequence[Outcome]) -> int:
+        """Outcomes → rows; the live counters of budgets hear that the ledger has them."""
+        stored = record.store(outcomes)
+        self.gateway.confirm(outcomes)
+        return stored
 
     def _news(self) -> list[News]:
         """From the health thread: a deque gives and takes at once."""

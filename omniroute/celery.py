@@ -23,6 +23,7 @@ BEAT = (
     Row("analytics.tasks.roll_up", schedule(30.0), 30.0),
     Row("providers.tasks.refresh_quotas", schedule(60.0), 60.0),
     Row("providers.tasks.refresh_expiring", schedule(60.0), 60.0),
+    Row("analytics.tasks.notify_budgets", schedule(60.0), 60.0),
     Row("analytics.tasks.prune", crontab(hour="3", minute="20"), 12 * HOUR),
     Row("routing.tasks.prune_health", crontab(hour="3", minute="30"), 12 * HOUR),
     Row("accounts.tasks.clear_expired", crontab(hour="3", minute="40"), 12 * HOUR),

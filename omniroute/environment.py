@@ -32,6 +32,7 @@ class Environment:
     port: int
     database_url: str | None
     redis_url: str | None
+    redis_timeout_ms: int
     celery_broker_url: str | None
     secret_key: str | None
     encryption_keys: tuple[str, ...]
@@ -70,6 +71,7 @@ def read(source: Mapping[str, str]) -> Environment:
         port=_whole("PORT", text("PORT"), 20128, 0, 65535),
         database_url=text("DATABASE_URL"),
         redis_url=text("REDIS_URL"),
+        redis_timeout_ms=_whole("REDIS_TIMEOUT_MS", text("REDIS_TIMEOUT_MS"), 250, 10, 10_000),
         celery_broker_url=text("CELERY_BROKER_URL"),
         secret_key=text("SECRET_KEY"),
         encryption_keys=tuple(k.strip() for k in (text("ENCRYPTION_KEYS") or "").split(",") if k.strip()),

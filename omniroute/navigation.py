@@ -49,6 +49,7 @@ GROUPS = (
             Row(_("Overview"), "dashboard", "omniroute:overview", anyone),
             Row(_("Endpoint"), "code", "omniroute:endpoint", anyone),
             Row(_("Client keys"), "key", "routing:keys", anyone),
+            Row(_("Budgets"), "savings", "analytics_budgets:list", anyone),
             Row(_("Requests"), "receipt_long", "analytics:requests", anyone),
             Row(_("Try a name"), "manage_search", "routing:preview", anyone),
         ),
@@ -62,6 +63,8 @@ GROUPS = (
             Row(_("Combos"), "route", "routing:combos", may("routing.view_combo")),
             Row(_("Aliases"), "label", "routing:aliases", may("routing.view_alias")),
             Row(_("Health"), "monitor_heart", "routing:health", may("routing.view_healthstate")),
+            Row(_("Limits"), "speed", "admin:routing_limit_changelist", may_in_admin("routing.view_limit")),
+            Row(_("Address rules"), "shield", "admin:routing_iprule_changelist", may_in_admin("routing.view_iprule")),
             Row(
                 _("Settings"),
                 "tune",

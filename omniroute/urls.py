@@ -25,6 +25,7 @@ urlpatterns = [
     path("dashboard/providers/", include("providers.urls")),
     path("dashboard/proxies/", include(proxy_urls)),
     path("dashboard/quotas/", include(quota_urls)),
+    path("dashboard/budgets/", include("analytics.budget_urls")),
     path("dashboard/", include("routing.urls")),
     path("dashboard/", include("analytics.urls")),
     path("dashboard/", include("accounts.dashboard_urls")),

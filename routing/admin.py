@@ -18,7 +18,7 @@ from modeltranslation.utils import build_localized_fieldname
 from unfold.admin import ModelAdmin, TabularInline
 
 from routing import combos, keys
-from routing.models import Alias, ApiKey, Combo, ComboStep, GatewaySettings
+from routing.models import Alias, ApiKey, Budget, Combo, ComboStep, GatewaySettings, IpRule, Limit
 
 
 class ApiKeyForm(forms.ModelForm):
@@ -102,6 +102,30 @@ class AliasAdmin(ModelAdmin):
     search_fields = ("pattern", "target")
 
 
+@admin.register(Limit)
+class LimitAdmin(ModelAdmin):
+    list_display = ("__str__", "scope", "requests_per_minute", "tokens_per_minute", "parallel")
+    autocomplete_fields = ("api_key", "user", "team")
+    list_select_related = ("api_key", "user", "team")
+
+
+@admin.register(Budget)
+class BudgetAdmin(ModelAdmin):
+    """What is spent of each is on the budgets page."""
+
+    list_display = ("__str__", "period", "limit_usd", "hard", "notify_at", "enabled")
+    list_filter = ("scope", "period", "enabled")
+    autocomplete_fields = ("api_key", "user", "team", "provider")
+    list_select_related = ("api_key", "user", "team")
+
+
+@admin.register(IpRule)
+class IpRuleAdmin(ModelAdmin):
+    list_display = ("network", "allow", "until", "reason")
+    list_filter = ("allow",)
+    search_fields = ("network", "reason")
+
+
 @admin.register(GatewaySettings)
 class GatewaySettingsAdmin(ModelAdmin):
     """One row: its list is its form. The notice stands in English and the reader's language, the others are folded."""
@@ -111,6 +135,7 @@ class GatewaySettingsAdmin(ModelAdmin):
         far = [code for code, _name in settings.LANGUAGES if code not in near]
         return (
             (None, {"fields": ("require_api_key", "connection_cooldown", "circuit_breaker", "session_affinity")}),
+            (_("Callers"), {"fields": ("requests_per_address", "address_mode", "charge_without_output")}),
             (_("Choice among connections"), {"fields": ("connection_strategy", "sticky_requests", "quota_reserve")}),
             (
                 _("Resilience"),

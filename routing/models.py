@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import time
 import uuid
+from decimal import Decimal
 from typing import Any, ClassVar
+from zoneinfo import available_timezones
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+from providers.entry import TIERS
+from routing.addresses import network_of
+from routing.snapshot import FLAT_RATE
 
 # What a key or a team may be allowed to ask for: the operations of the client APIs.
 ENDPOINTS = (
@@ -181,6 +187,212 @@ class Alias(models.Model):
         return f"{self.pattern} → {self.target}"
 
 
+class Scope(models.TextChoices):
+    """Whose a limit or a budget is."""
+
+    KEY = "key", _("Client key")
+    USER = "user", _("User")
+    TEAM = "team", _("Team")
+    PROVIDER = "provider", _("Provider")
+    TIER = "tier", _("Tier")
+    GLOBAL = "global", _("Everybody")
+
+
+class Limit(models.Model):
+    """How much a key, a user or a team may ask; of several that apply each counts by itself. Empty: no limit."""
+
+    api_key = models.OneToOneField(
+        ApiKey, models.CASCADE, null=True, blank=True, related_name="limit", verbose_name=_("client key")
+    )
+    user = models.OneToOneField(
+        "accounts.User", models.CASCADE, null=True, blank=True, related_name="limit", verbose_name=_("user")
+    )
+    team = models.OneToOneField(
+        "accounts.Team", models.CASCADE, null=True, blank=True, related_name="limit", verbose_name=_("team")
+    )
+    requests_per_minute = models.PositiveIntegerField(
+        _("requests per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    tokens_per_minute = models.PositiveIntegerField(
+        _("tokens per minute"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("Input and output together; estimated before, corrected after."),
+    )
+    parallel = models.PositiveIntegerField(
+        _("requests at the same time"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("limit"), _("limits")
+        ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=(
+                    models.Q(api_key__isnull=False, user=None, team=None)
+                    | models.Q(api_key=None, user__isnull=False, team=None)
+                    | models.Q(api_key=None, user=None, team__isnull=False)
+                ),
+                name="limit_of_one",
+                violation_error_message=_("A limit belongs to exactly one client key, user or team."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return str(self.api_key or self.user or self.team)
+
+    @property
+    def scope(self) -> str:
+        return Scope.KEY if self.api_key_id else Scope.USER if self.user_id else Scope.TEAM
+
+
+class Period(models.TextChoices):
+    DAILY = "daily", _("Daily")
+    WEEKLY = "weekly", _("Weekly")
+    MONTHLY = "monthly", _("Monthly")
+    TOTAL = "total", _("Total")
+
+
+def is_time_zone(value: str) -> None:
+    """Raises ValidationError for a name that is no time zone's."""
+    if value not in available_timezones():
+        raise ValidationError(_("%(name)s is no time zone; write one such as Europe/Berlin."), params={"name": value})
+
+
+class Budget(models.Model):
+    """An amount of money per period. Hard: nothing is sent that could go beyond it. It counts from when it is made."""
+
+    scope = models.CharField(_("scope"), max_length=10, choices=Scope)
+    api_key = models.ForeignKey(
+        ApiKey, models.CASCADE, null=True, blank=True, related_name="budgets", verbose_name=_("client key")
+    )
+    user = models.ForeignKey(
+        "accounts.User", models.CASCADE, null=True, blank=True, related_name="budgets", verbose_name=_("user")
+    )
+    team = models.ForeignKey(
+        "accounts.Team", models.CASCADE, null=True, blank=True, related_name="budgets", verbose_name=_("team")
+    )
+    provider = models.ForeignKey(
+        "providers.Provider", models.CASCADE, null=True, blank=True, related_name="budgets", verbose_name=_("provider")
+    )
+    tier = models.CharField(_("tier"), max_length=20, blank=True)
+    period = models.CharField(_("period"), max_length=10, choices=Period, default=Period.MONTHLY)
+    time_zone = models.CharField(
+        _("time zone"),
+        max_length=60,
+        default="UTC",
+        validators=[is_time_zone],
+        help_text=_("In which a day, a week (from Monday) or a month begins."),
+    )
+    limit_usd = models.DecimalField(
+        _("limit (USD)"), max_digits=15, decimal_places=6, validators=[MinValueValidator(Decimal(0))]
+    )
+    hard = models.BooleanField(
+        _("hard"), default=True, help_text=_("On: refuse what could go beyond it. Off: only notify.")
+    )
+    notify_at = models.PositiveSmallIntegerField(
+        _("notify at (%)"),
+        null=True,
+        blank=True,
+        default=80,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
+        help_text=_("Once per period, when so much of it is spent. Empty: never."),
+    )
+    enabled = models.BooleanField(_("enabled"), default=True)
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("budget"), _("budgets")
+        ordering = ["scope", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["scope", "api_key", "period"],
+                condition=models.Q(api_key__isnull=False),
+                name="one_budget_per_key_and_period",
+            ),
+            models.UniqueConstraint(
+                fields=["scope", "user", "period"],
+                condition=models.Q(user__isnull=False),
+                name="one_budget_per_user_and_period",
+            ),
+            models.UniqueConstraint(
+                fields=["scope", "team", "period"],
+                condition=models.Q(team__isnull=False),
+                name="one_budget_per_team_and_period",
+            ),
+            models.UniqueConstraint(
+                fields=["scope", "provider", "period"],
+                condition=models.Q(provider__isnull=False),
+                name="one_budget_per_provider_and_period",
+            ),
+            models.UniqueConstraint(
+                fields=["scope", "tier", "period"],
+                condition=models.Q(api_key=None, user=None, team=None, provider=None),
+                name="one_budget_per_tier_and_period",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_scope_display()} {self.subject}".rstrip() + f" · {self.get_period_display()}"
+
+    @property
+    def subject(self) -> str:
+        """Whose it is, by name; empty for everybody's."""
+        return str(self.api_key or self.user or self.team or self.provider_id or self.tier or "")
+
+    def clean(self) -> None:
+        """Exactly what its scope names is given."""
+        given: dict[str, Any] = {Scope.KEY: self.api_key_id, Scope.USER: self.user_id, Scope.TEAM: self.team_id}
+        given |= {Scope.PROVIDER: self.provider_id, Scope.TIER: self.tier}
+        if {scope for scope, value in given.items() if value} != {self.scope} - {Scope.GLOBAL}:
+            raise ValidationError(_("A budget belongs to exactly what its scope says."))
+        if self.tier and self.tier not in TIERS:
+            raise ValidationError({"tier": _("There is no such tier.")})
+        if self.tier in FLAT_RATE:
+            raise ValidationError({"tier": _("Nothing is charged in this tier: it is paid by the month or free.")})
+
+
+class IpRule(models.Model):
+    """A network that may ask, or may not; see the mode in the gateway's settings. A block that ends is a ban."""
+
+    network = models.CharField(
+        _("network"), max_length=50, help_text=_("An address or a network: 203.0.113.7, 10.0.0.0/8, 2001:db8::/32.")
+    )
+    allow = models.BooleanField(_("allow"), default=False, help_text=_("Off: block."))
+    until = models.DateTimeField(_("until"), null=True, blank=True, help_text=_("UTC. Empty: for good."))
+    reason = models.CharField(_("reason"), max_length=200, blank=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("address rule"), _("address rules")
+        ordering = ["network"]
+        constraints = [models.UniqueConstraint(fields=["network", "allow"], name="one_rule_per_network")]
+
+    def __str__(self) -> str:
+        return self.network
+
+    def clean_fields(self, exclude: Any = None) -> None:
+        """A network is stored as it is compared: no bits beyond its length, IPv4 as IPv4."""
+        super().clean_fields(exclude=exclude)
+        try:
+            self.network = str(network_of(self.network))
+        except ValueError as wrong:
+            raise ValidationError({"network": _("This is no network: %(why)s.") % {"why": wrong}}) from None
+
+    def clean(self) -> None:
+        if self.allow and self.until is not None:
+            raise ValidationError({"until": _("Only a block can end.")})
+
+
+class AddressMode(models.TextChoices):
+    """What the address rules mean. Bans hold in every mode but off."""
+
+    OFF = "off", _("Off")
+    BLOCK = "block", _("All but the blocked")
+    ALLOW = "allow", _("Only the allowed")
+    ALLOW_FIRST = "allow_first", _("All but the blocked; an allowed one always")
+
+
 class GatewaySettings(models.Model):
     """The gateway's switches; one row, every one of them read by the hot path or the dashboard."""
 
@@ -236,6 +448,19 @@ class GatewaySettings(models.Model):
         _("reserve of quotas in percent"), default=0, validators=[MaxValueValidator(99)],
         help_text=_("An account with no more than this left of a quota window is not asked until it is reset."),
     )  # fmt: skip
+    charge_without_output = models.BooleanField(
+        _("charge failures without output"),
+        default=False,
+        help_text=_("On: a request that failed or was left counts its input even when nothing came out of it."),
+    )
+    address_mode = models.CharField(_("address rules"), max_length=12, choices=AddressMode, default=AddressMode.BLOCK)
+    requests_per_address = models.PositiveIntegerField(
+        _("requests per minute and address"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("Of one network address, whoever asks. Empty: no limit."),
+    )
     notice = models.TextField(_("notice"), blank=True, help_text=_("Shown to everybody on the overview page."))
 
     objects: ClassVar[models.Manager[GatewaySettings]] = models.Manager()

@@ -30,10 +30,24 @@ from providers.models import Connection, Grant, ProviderModel, Proxy
 from providers.models import Provider as ProviderRow
 from providers.prices import price_of
 from providers.upstream import Link, link
-from routing.models import Alias, ApiKey, Combo, ComboStep, ConfigVersion, GatewaySettings, TeamAccess, first_version
+from routing import spending
+from routing.models import (
+    Alias,
+    ApiKey,
+    Budget,
+    Combo,
+    ComboStep,
+    ConfigVersion,
+    GatewaySettings,
+    IpRule,
+    Limit,
+    TeamAccess,
+    first_version,
+)  # fmt: skip
 from routing.pace import Pace
 from routing.patterns import is_plain, specificity
 from routing.snapshot import EVERYTHING, Access, Caller, Provider, Snapshot, Step, Switches, with_views
+from routing.snapshot import Budget as LiveBudget
 from routing.snapshot import Combo as LiveCombo
 
 log = logging.getLogger(__name__)
@@ -42,6 +56,7 @@ POLL_SECONDS = 0.5
 WATCHED = (
     ProviderRow, ProviderModel, Connection, Grant, Proxy, ApiKey, Combo, ComboStep, Alias, GatewaySettings, TeamAccess,
     User, Team, Membership,
+    Limit, Budget, IpRule,
 )  # fmt: skip
 # Columns that are written often and change nothing for the hot path.
 IRRELEVANT = frozenset(
@@ -83,14 +98,15 @@ def version() -> int:
 def build() -> Snapshot:
     """The configuration as it is now. A row that cannot be used is left out, with the reason, and breaks no other."""
     number = version()  # read first: what changes while we build makes another build
-    providers = _providers()
+    budgets, limits = spending.live_budgets(), spending.live_limits()
+    providers = _providers(budgets)
     aliases = dict(Alias.objects.values_list("pattern", "target"))
     wildcards = sorted(((p, t) for p, t in aliases.items() if not is_plain(p)), key=lambda row: specificity(row[0]))
     switches = GatewaySettings.load()
     whole = Snapshot(
         version=number,
         built_at=time.time(),
-        callers=_callers(),
+        callers=_callers(budgets, limits),
         providers=providers,
         prefixes={prefix: p for p in providers.values() for prefix in p.entry.prefixes},
         bare=_bare(providers.values()),
@@ -99,11 +115,14 @@ def build() -> Snapshot:
         wildcards=tuple(wildcards),
         switches=Switches(**{name: getattr(switches, name) for name in Switches.__dataclass_fields__}),
         quotas=quotas.standings(),
+        budgets=budgets.get(("global", None), ()),
+        spending=any(provider.budgets for provider in providers.values()),
+        addresses=spending.live_addresses(switches.address_mode),
     )
     return with_views(whole)
 
 
-def _callers() -> dict[str, Caller]:
+def _callers(budgets: spending.Budgets, limits: spending.Limits) -> dict[str, Caller]:
     rows = ApiKey.objects.select_related("owner")
     teams: dict[int | None, Access] = {row.team_id: _access(row) for row in TeamAccess.objects.all()}
     return {
@@ -116,6 +135,8 @@ def _callers() -> dict[str, Caller]:
             expires_at=row.expires_at.timestamp() if row.expires_at else None,
             access=_access(row),
             team_access=teams.get(row.team_id, EVERYTHING),
+            limits=spending.of_caller(limits, row),
+            budgets=tuple(budget for found in spending.of_caller(budgets, row) for budget in found),
         )
         for row in rows
     }
@@ -136,7 +157,7 @@ def _patterns(stored: Any) -> tuple[str, ...]:
     return tuple(p for p in stored if isinstance(p, str)) if isinstance(stored, list) else ()
 
 
-def _providers() -> dict[str, Provider]:
+def _providers(budgets: spending.Budgets) -> dict[str, Provider]:
     connections: dict[str, list[Connection]] = defaultdict(list)
     rows = Connection.objects.select_related("proxy", "provider__proxy", "grant")
     for row in rows.filter(enabled=True).order_by("priority", "pk"):
@@ -144,13 +165,19 @@ def _providers() -> dict[str, Provider]:
     everywhere = proxies.everywhere()
     switched_on = dict(ProviderRow.objects.filter(enabled=True).values_list("pk", "strategy"))
     return {
-        name: _provider(entry, connections[name], switched_on[name], everywhere)
+        name: _provider(entry, connections[name], switched_on[name], everywhere, spending.of_provider(budgets, entry))
         for name, entry in registry.effective_all().items()
         if name in switched_on
     }
 
 
-def _provider(entry: Entry, rows: Iterable[Connection], strategy: str, everywhere: Proxy | None) -> Provider:
+def _provider(
+    entry: Entry,
+    rows: Iterable[Connection],
+    strategy: str,
+    everywhere: Proxy | None,
+    budgets: tuple[LiveBudget, ...],
+) -> Provider:
     links: list[Link] = []
     unusable: dict[str, str] = {}
     paces: dict[int, Pace] = {}
@@ -178,6 +205,7 @@ def _provider(entry: Entry, rows: Iterable[Connection], strategy: str, everywher
         paces=paces,
         reserves=reserves,
         spoken={model: entry.of(model) for model in entry.models} if links and entry.variants else {},
+        budgets=budgets,
     )
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from zoneinfo import ZoneInfo
 
 from providers.entry import Entry, Price
 from providers.quota.windows import Left
 from providers.upstream import Link
+from routing.addresses import Addresses
 from routing.pace import Pace
 
+FLAT_RATE = frozenset(("subscription", "free"))
 NOTHING: Mapping[str, Price | None] = MappingProxyType({})
 
 
@@ -29,6 +32,29 @@ EVERYTHING = Access()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """How much one key, user or team may ask; None = as much as they like. ``whose`` is for messages."""
+
+    key: str  # of its counters: "key:7"
+    whose: str
+    requests: int | None = None  # per minute
+    tokens: int | None = None  # per minute
+    parallel: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """An amount of money per period. ``limit`` in units (``routing.money``); ``hard``: nothing goes beyond it."""
+
+    id: int
+    whose: str
+    period: str
+    zone: ZoneInfo
+    limit: int
+    hard: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """Who asks. ``expires_at`` is Unix time; ``access`` is the key's, ``team_access`` its team's: both must allow."""
 
@@ -40,6 +66,8 @@ class Caller:
     expires_at: float | None = None
     access: Access = EVERYTHING
     team_access: Access = EVERYTHING
+    limits: tuple[Limit, ...] = ()
+    budgets: tuple[Budget, ...] = ()
 
 
 ANYBODY = Caller(key_id=None, key_name="")
@@ -48,7 +76,8 @@ ANYBODY = Caller(key_id=None, key_name="")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
     """A provider that is switched on. ``links`` are its usable connections, by priority; ``unusable`` says what is
-    wrong with the others, by connection name; ``spoken`` how its listed models are spoken to, where that differs."""
+    wrong with the others, by connection name; ``spoken`` how its listed models are spoken to, where that differs;
+    ``budgets`` are the provider's and its tier's."""
 
     entry: Entry
     links: tuple[Link, ...]
@@ -59,6 +88,12 @@ class Provider:
     paces: Mapping[int, Pace] = field(default_factory=dict)  # by connection id, where one is set
     withheld: bool = False  # there are more connections, of other teams
     reserves: Mapping[int, int] = field(default_factory=dict)  # percent of its quota, where one is set
+    budgets: tuple[Budget, ...] = ()
+
+    @property
+    def flat_rate(self) -> bool:
+        """Paid by the month or not at all: what a request would cost is told, and charged to no budget."""
+        return self.entry.tier in FLAT_RATE
 
     def speaking(self, model: str) -> Entry:
         """The entry as one of its models is spoken to."""
@@ -112,6 +147,8 @@ class Switches:
     connection_strategy: str = "fill-first"  # of providers that have none of their own
     sticky_requests: int = 1  # round robin: requests in a row to the same
     quota_reserve: int = 0  # percent of an account's quota that is left alone
+    charge_without_output: bool = False
+    requests_per_address: int | None = None  # per minute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +167,9 @@ class Snapshot:
     wildcards: tuple[tuple[str, str], ...] = ()  # (pattern, target), the most specific first
     switches: Switches = Switches()
     quotas: Mapping[int, tuple[Left, ...]] = field(default_factory=dict)  # what is left, by connection id
+    budgets: tuple[Budget, ...] = ()  # of everybody together
+    spending: bool = False  # some provider or tier has a budget
+    addresses: Addresses | None = None  # None: whoever asks is let in
     # What each team sees of it, and what everyone else does (None), where some connections are a team's own.
     views: Mapping[int | None, Snapshot] = field(default_factory=dict)
 

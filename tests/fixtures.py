@@ -134,6 +134,7 @@ class GatewayServer:
 
     def _store(self, outcomes: Any) -> int:
         count = self._record.store(outcomes)
+        self.runtime.gateway.confirm(outcomes)
         with self._stored:
             self._stored.notify_all()
         return count
@@ -182,12 +183,16 @@ def _gateway_process() -> Iterator[list[GatewayServer]]:
 @pytest.fixture
 def gateway(transactional_db: None, _gateway_process: list[GatewayServer]) -> Iterator[GatewayServer]:
     """The gateway, nothing configured, nothing resting. Call ``settle()`` after configuring."""
+    from analytics import ledger
     from routing.board import Board
+    from routing.gateway.purses import Purses
+    from routing.state import Memory
 
     if not _gateway_process:
         _gateway_process.append(GatewayServer())
     server = _gateway_process[0]
     server.runtime.gateway.board = Board()
+    server.runtime.gateway.purses = Purses(Memory(), ledger.standing)
     yield server
     deadline = time.monotonic() + PATIENCE
     while server.runtime.outbox.depth or server.runtime.gateway.in_flight:

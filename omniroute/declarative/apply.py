@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from django.db import transaction
 
-from omniroute.declarative import keys, providing, routes, ways
+from omniroute.declarative import keys, providing, routes, spending, ways
 from omniroute.declarative.changes import Change, Work
 from omniroute.declarative.document import BadDocument, Variable, read
 from omniroute.declarative.schema import Document, check
@@ -58,8 +58,16 @@ def _sections(document: Document, work: Work) -> None:
         routes.apply_aliases(document.wildcards, work, wildcards=True)
     if document.aliases is not None:
         routes.apply_aliases(document.aliases, work, wildcards=None if document.wildcards is None else False)
+    if document.teams is not None:
+        spending.apply_teams(document.teams, work)
     if document.api_keys is not None:
         keys.apply_api_keys(document.api_keys, work)
+    if document.limits is not None:
+        spending.apply_limits(document.limits, work)
+    if document.budgets is not None:
+        spending.apply_budgets(document.budgets, work)
+    if document.ip_rules is not None:
+        spending.apply_ip_rules(document.ip_rules, work)
     if document.settings is not None:
         routes.apply_settings(document.settings, work)
     if document.resilience is not None:

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from modeltranslation.utils import build_localized_fieldname
 
-from omniroute.declarative import routes
+from omniroute.declarative import routes, spending
 from omniroute.declarative.changes import shown
 from omniroute.declarative.document import escape, plain
 from omniroute.declarative.providing import CONNECTION_DEFAULTS, DEFAULTS
@@ -45,7 +45,11 @@ def export(*, with_secrets: bool = False) -> str:
         "combos": _combos(),
         "aliases": _aliases(wildcards=False),
         "wildcards": _aliases(wildcards=True),
+        "teams": spending.teams(),
         "api_keys": client_keys,
+        "limits": spending.limits(),
+        "budgets": spending.budgets(),
+        "ip_rules": spending.ip_rules(),
         "settings": _settings(),
         "resilience": _resilience(),
     }

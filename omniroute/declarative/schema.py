@@ -14,6 +14,7 @@ from providers import proxies
 from providers.catalogue import operation_fault
 from providers.connections import BadConnection, check_tags
 from providers.entry import CAPABILITIES, FORMATS, OPERATIONS, TIERS, TRANSPORTS
+from routing.addresses import MODES
 from routing.models import ENDPOINTS
 from routing.patterns import is_plain
 from routing.strategies import STRATEGIES
@@ -188,6 +189,9 @@ SETTINGS = Fields(
         "connection_strategy": readers.choice(*STRATEGIES),
         "sticky_requests": readers.whole(1, 1000),
         "quota_reserve": readers.whole(0, 99),
+        "charge_without_output": readers.flag,
+        "address_mode": readers.choice(*MODES),
+        "requests_per_address": readers.whole(1, BIGGEST),
         "notice": _notice,
     }
 )
@@ -202,6 +206,48 @@ RESILIENCE = Fields(
         "queue_seconds": readers.whole(0, 600),
     }
 )
+TEAM = Fields(
+    {
+        "name": text(100),
+        "members": listing(
+            Fields({"email": text(254), "role": readers.choice("owner", "member", "viewer")}, required=("email",))
+        ),
+    },
+    required=("name",),
+)
+WHOSE: dict[str, readers.Reader] = {"name": text(254), "user": text(254), "team": text(100)}
+LIMIT = Fields(
+    {
+        "scope": readers.choice("key", "user", "team"),
+        **WHOSE,
+        "requests_per_minute": readers.whole(1, BIGGEST),
+        "tokens_per_minute": readers.whole(1, BIGGEST),
+        "parallel": readers.whole(1, BIGGEST),
+    },
+    required=("scope", "name"),
+)
+BUDGET = Fields(
+    {
+        "scope": readers.choice("key", "user", "team", "provider", "tier", "global"),
+        **WHOSE,
+        "period": readers.choice("daily", "weekly", "monthly", "total"),
+        "limit_usd": readers.price,
+        "time_zone": text(60),
+        "hard": readers.flag,
+        "notify_at": readers.whole(1, 100),
+        "enabled": readers.flag,
+    },
+    required=("scope", "limit_usd"),
+)
+IP_RULE = Fields(
+    {
+        "network": text(50),
+        "action": readers.choice("allow", "block"),
+        "until": readers.moment,
+        "reason": text(200),
+    },
+    required=("network", "action"),
+)
 ROOT: dict[str, readers.Reader] = {
     "version": readers.whole(1, 1),
     "proxies": listing(PROXY),
@@ -210,7 +256,11 @@ ROOT: dict[str, readers.Reader] = {
     "combos": listing(COMBO),
     "aliases": listing(ALIAS),
     "wildcards": listing(ALIAS),
+    "teams": listing(TEAM),
     "api_keys": listing(API_KEY),
+    "limits": listing(LIMIT),
+    "budgets": listing(BUDGET),
+    "ip_rules": listing(IP_RULE),
     "settings": SETTINGS,
     "resilience": RESILIENCE,
 }
@@ -226,7 +276,11 @@ class Document:
     combos: list[Item] | None = None
     aliases: list[Item] | None = None
     wildcards: list[Item] | None = None
+    teams: list[Item] | None = None
     api_keys: list[Item] | None = None
+    limits: list[Item] | None = None
+    budgets: list[Item] | None = None
+    ip_rules: list[Item] | None = None
     settings: Item | None = None
     resilience: Item | None = None
 
@@ -257,6 +311,10 @@ def _repeated(document: Document) -> Iterator[Problem]:
     yield from readers.duplicates(document.combos or [], lambda i: i["name"], lambda i: f"combo {i['name']}")
     aliases = [*(document.aliases or []), *(document.wildcards or [])]
     yield from readers.duplicates(aliases, lambda i: i["pattern"], lambda i: f"alias {i['pattern']}")
+    yield from readers.duplicates(document.teams or [], lambda i: i["name"], lambda i: f"team {i['name']}")
+    yield from readers.duplicates(document.limits or [], _whose, lambda i: f"the limit of {i['scope']} {i['name']}")
+    budgets = document.budgets or []
+    yield from readers.duplicates(budgets, _period, lambda i: f"the budget of {i['scope']} {i.get('name', '')}".strip())
     keys = document.api_keys or []
     yield from readers.duplicates(keys, key_identity, lambda i: f"api key {i['name']}")
     yield from readers.duplicates([i for i in keys if i.get("key")], lambda i: i["key"], lambda i: "this api key's key")
@@ -267,6 +325,14 @@ def key_identity(item: Item) -> tuple[str, str, str]:
     return item["name"], item.get("user", "").lower(), item.get("team", "")
 
 
+def _whose(item: Item) -> tuple[str, ...]:
+    return item["scope"], item.get("name", "").lower(), item.get("user", "").lower(), item.get("team", "")
+
+
+def _period(item: Item) -> tuple[str, ...]:
+    return *_whose(item), item.get("period", "monthly")
+
+
 def _within(document: Document) -> Iterator[Problem]:
     for provider in document.providers or []:
         models = provider.get("models", [])
@@ -274,6 +340,9 @@ def _within(document: Document) -> Iterator[Problem]:
     for connection in document.connections or []:
         if connection.get("auth") and connection.get("api_key"):
             yield connection.problem("api_key", "a connection is either a login (auth: oauth) or an API key.")
+    for budget in document.budgets or []:
+        if (budget["scope"] == "global") is bool(budget.get("name")):
+            yield budget.problem("name", "says whose the budget is, of every scope but global.")
     for combo in document.combos or []:
         if not combo.get("steps") and combo.get("strategy") != "tiers":
             yield combo.problem("steps" if "steps" in combo else None, "a combo needs at least one step.")

@@ -21,6 +21,7 @@ from routing.gateway.foreign import foreign
 from routing.gateway.keeper import Keeper
 from routing.gateway.lanes import Lane, lane_for
 from routing.gateway.peek import Peek, document, peek
+from routing.gateway.worst import Demand
 
 if TYPE_CHECKING:
     from routing.gateway.exchange import Exchange
@@ -76,6 +77,10 @@ class Asking:
     @property
     def stream(self) -> bool:
         return self.peek.stream
+
+    def demand(self, body: bytes) -> Demand:
+        """What it may need at most."""
+        return Demand(self._exchange.call.endpoint.operation, body, self.peek.fields)
 
     def lane(self, attempt: Attempt) -> Lane:
         """How this attempt is asked and its answer told."""

@@ -215,12 +215,16 @@ class Tries:
             )
             if not self._paced:
                 return self._left_out(attempt, "queue_too_long")
-        verdict = await self._gate(attempt) if self._gate is not None else None
-        if verdict is not None:
-            if self._paced:
+        verdict, passed = None, False
+        try:
+            verdict = await self._gate(attempt) if self._gate is not None else None
+            passed = verdict is None
+        finally:  # also when the gate ends the request
+            if self._paced and not passed:
                 self._board.paces.leave(attempt.link.connection_id, pace)
+        if verdict is not None:
             self._skip(attempt, verdict)
-        return verdict is None
+        return passed
 
     async def _may_be_alive(self, attempt: Attempt) -> bool:
         """A crowd does not rush to a provider that nobody has had an answer of; one request, over all processes, asks

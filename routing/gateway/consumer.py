@@ -10,14 +10,14 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable, Coroutine, Mapping, MutableMapping
+from collections.abc import Callable, Coroutine, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from providers.upstream import Attempt, Upstream
 from providers.wire.errors import Refusal
 from providers.wire.formats import FORMATS
 from routing.board import Board
-from routing.gateway import callers, endpoints
+from routing.gateway import callers, door, endpoints
 from routing.gateway.asking import Memory
 from routing.gateway.attempts import Claim
 from routing.gateway.endpoints import Call, Endpoint
@@ -25,10 +25,13 @@ from routing.gateway.exchange import Exchange, Limits, monotonic
 from routing.gateway.intake import ClientGone, Receive, check_length, read_body
 from routing.gateway.listing import listed
 from routing.gateway.outcome import Outcome
+from routing.gateway.purses import Ledger, Purses
 from routing.gateway.record import Record
 from routing.gateway.stored import STORED, answer_stored
 from routing.gateway.writer import Send, Writer
 from routing.snapshot import Caller, Snapshot
+from routing.state import Memory as LocalState
+from routing.state import State
 
 Scope = Mapping[str, Any]
 NOT_FOR_500 = "The gateway made a mistake; it has been logged under this request id."
@@ -51,11 +54,14 @@ class Gateway:
         limits: Limits | None = None,
         board: Board | None = None,
         claim: Claim | None = None,
+        state: State | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         self._sink, self._complain, self._reject = sink, complain, reject
         self._limits, self._claim = limits or Limits(), claim
         self.board = board or Board()
         self.memory = Memory()
+        self.purses = Purses(state or LocalState(), ledger)
         self.snapshot: Snapshot | None = None
         self.in_flight = 0
         self._upstream: Upstream | None = None
@@ -70,8 +76,20 @@ class Gateway:
             with contextlib.suppress(RuntimeError):  # the loop is closing: so are the pools
                 asyncio.run_coroutine_threadsafe(self._upstream.keep(routes), self._loop)
 
+    async def start(self) -> None:
+        """Open the state; once, in the loop that requests will run in."""
+        self._here()
+        await self.purses.start()
+
+    def confirm(self, outcomes: Sequence[Outcome]) -> None:
+        """From any thread: these have their rows and ledger lines."""
+        if self._loop is not None and any(outcome.charges for outcome in outcomes):
+            with contextlib.suppress(RuntimeError):  # the loop is closing: the next start reads the ledger
+                asyncio.run_coroutine_threadsafe(self.purses.confirm(outcomes), self._loop)
+
     async def aclose(self) -> None:
-        """Close the pools; call it in the gateway's loop, after the last request."""
+        """Close pools and state; call it in the gateway's loop, after the last request."""
+        await self.purses.aclose()
         if self._upstream is not None:
             await self._upstream.aclose()
 
@@ -84,6 +102,8 @@ class Gateway:
         self.in_flight += 1
         try:
             snapshot = self._snapshot()
+            if snapshot.addresses is not None or snapshot.switches.requests_per_address is not None:
+                await door.check(snapshot, self.purses.state, scope.get("client"), request_id)
             call = endpoints.find(method, path, query, headers)
             caller = callers.identify(snapshot, headers, query, time.time())
             if call.endpoint.operation == "models":
@@ -117,6 +137,7 @@ class Gateway:
             board=self.board,
             upstream=self._upstream_here(),
             memory=self.memory,
+            purses=self.purses,
             limits=self._limits,
             writer=writer,
             record=record,
@@ -146,6 +167,10 @@ class Gateway:
         finally:
             if exchange.tries is not None:
                 exchange.tries.abandoned(record.error_kind or result)
+            if result != "ok":
+                record.ended_badly(charge=snapshot.switches.charge_without_output, left=result == "client_gone")
+            if exchange.ticket is not None:
+                exchange.ticket.close()
             heard = exchange.upstream.ear.taken()
             self._sink(record.outcome(result, writer.status or status, monotonic(), heard))
 

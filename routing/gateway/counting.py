@@ -21,6 +21,7 @@ from routing.gateway.peek import Peek
 from routing.gateway.writer import JSON_TYPE
 
 if TYPE_CHECKING:
+    from routing.gateway.admission import Ticket
     from routing.gateway.asking import Asking
     from routing.gateway.exchange import Exchange
 
@@ -30,7 +31,7 @@ TIMEOUTS = Timeouts(connect=5, write=30, first_byte=20, idle=20)  # an estimate 
 OF_THE_CREDENTIAL = frozenset((Kind.AUTH, Kind.PERMISSION, Kind.QUOTA, Kind.RATE_LIMITED))
 
 
-async def count(exchange: Exchange, asking: Asking) -> None:
+async def count(exchange: Exchange, asking: Asking, ticket: Ticket) -> None:
     """Answer a count: by the counter of the upstream that would be asked, if it has one. Raises Refusal.
 
     That it has none, or that counting failed, says nothing against answering: no connection rests for it.
@@ -42,7 +43,7 @@ async def count(exchange: Exchange, asking: Asking) -> None:
         counter = FORMATS[attempt.entry.format].counter
         if counter is None or attempt.entry.envelope:
             break
-        exchange.record.attempt = attempt
+        exchange.note(attempt)
         try:
             body = await _ask(exchange, asking, attempt, counter)
         except Refusal as refusal:
@@ -57,6 +58,8 @@ async def count(exchange: Exchange, asking: Asking) -> None:
         await exchange.writer.whole(200, body, (JSON_TYPE, *exchange.reply_headers(attempt, ())))
         exchange.finished = True
         return
+    if not exchange.tries.made:
+        raise await ticket.refusal()
     exchange.tries.abandoned("not_asked")
     sample = encode(FORMATS["openai_chat"].dump(replace(asking.canonical(), previous_id=""), Traits()).body)
     usage = await asyncio.to_thread(estimate_chat, sample, b"")

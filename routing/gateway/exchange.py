@@ -12,15 +12,18 @@ from providers.transport.base import Timeouts, TransportError
 from providers.upstream import MAX_REPLY, Attempt, Upstream, cleaned, transport_failure
 from providers.wire.errors import Refusal, UpstreamFailure
 from routing.board import Board, Verdict
+from routing.gateway.admission import Ticket
 from routing.gateway.answers import refusal_for
 from routing.gateway.asking import Asking, Memory
 from routing.gateway.attempts import NO_PACE, Claim, Tries
 from routing.gateway.counting import count
 from routing.gateway.endpoints import Call, Headers
 from routing.gateway.lanes import Answer, Lane, Prepared
+from routing.gateway.purses import Purses
 from routing.gateway.record import Record
 from routing.gateway.relay import KeepAlive, Opened, open_stream
 from routing.gateway.services import OPERATIONS, answer
+from routing.gateway.worst import Demand
 from routing.gateway.writer import JSON_TYPE, Header, Writer
 from routing.pace import Pace
 from routing.plan import plan
@@ -56,6 +59,7 @@ class Exchange:
     board: Board
     upstream: Upstream
     memory: Memory
+    purses: Purses
     limits: Limits
     writer: Writer
     record: Record
@@ -63,6 +67,7 @@ class Exchange:
     claim: Claim | None = None  # the one probe of an open circuit breaker
     headers: Headers = ()
     tries: Tries | None = None
+    ticket: Ticket | None = None
     session: bytes | None = None  # the conversation, where it matters who answers it
     finished: bool = False
     last_words: Callable[[Refusal], bytes | None] | None = None  # of a stream that has begun
@@ -75,26 +80,29 @@ class Exchange:
             return
         asking = Asking(self, body)
         self.record.requested_model, self.record.stream = asking.model, asking.stream
-        self.begin(asking.model, asking)
+        ticket = self.begin(asking.model, asking.demand(body), asking)
         if operation == "count":
-            await count(self, asking)
+            await count(self, asking, ticket)
         else:
-            await (self._stream(asking) if asking.stream else self._whole(asking))
+            await (self._stream(asking, ticket) if asking.stream else self._whole(asking, ticket))
 
     def begin(
         self,
         model: str,
+        demand: Demand,
         asking: Asking | None = None,
         able: Callable[[list[Attempt]], list[Attempt]] = lambda attempts: attempts,
-    ) -> Tries:
-        """What the name stands for, as attempts; ``able`` leaves those that can do what is asked. Raises Refusal."""
+    ) -> Ticket:
+        """What the name stands for, as attempts, each behind the gate of limits and budgets; ``able`` leaves those that
+        can do what is asked. Raises Refusal."""
         snapshot, caller = self.snapshot, self.record.caller
         node = resolve(snapshot, model, caller)
         session = None
         if asking is not None and snapshot.switches.session_affinity and not is_single(node):
             self.session, goes_on = session_of(str(caller.key_id), self.headers, asking.peek.fields)
             session = self.session if goes_on else None
-        self.tries = Tries(
+        self.ticket = ticket = Ticket(self.purses, snapshot, self.record, self.writer, demand)
+        self.tries = ticket.tries = Tries(
             able(plan(node, self.board, snapshot.switches, session=session)),
             self.board,
             snapshot.switches,
@@ -103,11 +111,12 @@ class Exchange:
             paces=self._pace,
             reserve=self._reserve,
             claim=self.claim,
+            gate=ticket.gate,
         )
         for name, why in left_out(node):
             self.tries.skipped(name, why)
         self.record.notes, self.record.skips = self.tries.notes, self.tries.skips
-        return self.tries
+        return ticket
 
     def _pace(self, attempt: Attempt) -> Pace:
         return self.snapshot.providers[attempt.entry.id].paces.get(attempt.link.connection_id, NO_PACE)
@@ -123,7 +132,7 @@ class Exchange:
         if self.session is not None:
             self.board.sessions.answered(self.session, (attempt.link.connection_id, attempt.model))
 
-    async def _whole(self, asking: Asking) -> None:
+    async def _whole(self, asking: Asking, ticket: Ticket) -> None:
         assert self.tries is not None
         async for attempt in self.tries:
             try:
@@ -143,7 +152,7 @@ class Exchange:
             await self.writer.whole(200, answer.body, (JSON_TYPE, *headers))
             self.finished = True
             return
-        raise self.tries.refusal()
+        raise await ticket.refusal()
 
     async def _fetch(self, attempt: Attempt, lane: Lane, prepared: Prepared) -> Answer:
         reply = await self.upstream.open(
@@ -163,7 +172,7 @@ class Exchange:
         finally:
             await reply.aclose()
 
-    async def _stream(self, asking: Asking) -> None:
+    async def _stream(self, asking: Asking, ticket: Ticket) -> None:
         assert self.tries is not None
         alive = KeepAlive(self.writer, self.limits.keep_alive_seconds)
         try:
@@ -181,7 +190,7 @@ class Exchange:
                     continue
                 await self._relay(opened, attempt, alive, prepared)
                 return
-            raise self.tries.refusal()
+            raise await ticket.refusal()
         finally:
             alive.stop()
 
@@ -215,10 +224,15 @@ class Exchange:
         """
         lane = asking.lane(attempt)
         prepared = lane.prepare(attempt)
-        self.record.attempt = attempt
-        self.record.price = self.snapshot.providers[attempt.entry.id].prices.get(attempt.model)
-        self.record.dropped = prepared.dropped
+        self.note(attempt)
+        self.record.dropped, self.record.sent = prepared.dropped, prepared.body
         return lane, prepared
+
+    def note(self, attempt: Attempt) -> None:
+        """The record knows whom it went to, and what they charge."""
+        provider = self.snapshot.providers[attempt.entry.id]
+        self.record.attempt, self.record.price = attempt, provider.prices.get(attempt.model)
+        self.record.flat_rate = provider.flat_rate
 
     def reply_headers(self, attempt: Attempt, dropped: tuple[str, ...], *, whole: bool = False) -> tuple[Header, ...]:
         """Who answered, and what could not be carried to them."""

@@ -38,16 +38,37 @@ class SkipNote(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     seconds: float | None
 
 
+RATES = (
+    "input", "output", "cache_read", "cache_write", "cache_write_1h", "input_over_200k", "output_over_200k", "source",
+)  # fmt: skip
+
+
+def rates(price: Price | None) -> dict[str, str] | None:
+    """A price as it is written down: the classes it has, exactly as they were, and where they come from."""
+    if price is None:
+        return None
+    return {name: str(value) for name in RATES if (value := getattr(price, name)) is not None}
+
+
+class Charge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A budget that the request counts at. ``purse``: its live counter; ``reserved``: units set aside before."""
+
+    budget: int
+    purse: str
+    reserved: int
+
+
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
     """What of an outcome is worked out later, off the hot path: tokens nobody reported, a price nobody had at hand.
 
     ``text`` is (request body, reply bytes) to count tokens in; ``price`` the price if known; ``entry`` where to look
-    for one if not. None of it is ever written down.
+    for one if not. ``waived``: without any output it costs nothing. None of it is ever written down.
     """
 
     text: tuple[bytes, bytes] | None = None
     price: Price | None = None
     entry: Entry | None = None
+    waived: bool = False
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +76,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     ``started_at`` is Unix time in seconds, every ``*_ms`` whole milliseconds, ``cost_usd`` None when no price is known.
     ``result`` is a value of ``analytics.models.Result``, ``status`` the HTTP status the client got (or would have got).
+    ``rates``: the price the cost was worked out with, USD per million tokens by class, and its source. ``flat_rate``:
+    the cost is notional, and no budget's.
     ``pending`` is what is still to be worked out; None in the journal and beyond.
     """
 
@@ -87,4 +110,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     skips: tuple[SkipNote, ...] = ()
     dropped: str = ""  # what could not be carried to the provider, comma separated
     heard: tuple[Heard, ...] = ()  # what replies said of quotas since the last outcome, of whatever request
+    charges: tuple[Charge, ...] = ()
+    rates: dict[str, str] | None = None
+    flat_rate: bool = False
     pending: Pending | None = None

@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from providers.entry import Price
 from providers.prices import cost
 from providers.quota.ear import Heard
 from providers.upstream import Attempt
 from providers.wire.types import Usage
-from routing.gateway.outcome import AttemptNote, Outcome, Pending, SkipNote
+from routing.gateway.outcome import AttemptNote, Charge, Outcome, Pending, SkipNote, rates
 from routing.snapshot import Caller
 
 NO_USAGE = Usage()
+NO_OUTPUT = "no output"  # instead of a price's source: why it cost nothing
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,6 +35,7 @@ class Record:
     stream: bool = False
     attempt: Attempt | None = None  # the one that answered, or the last
     price: Price | None = None
+    flat_rate: bool = False
     usage: Usage | None = None
     cost_usd: Decimal | None = None
     pending: Pending | None = None
@@ -39,6 +43,9 @@ class Record:
     error_kind: str = ""
     error_message: str = ""
     dropped: tuple[str, ...] = ()
+    charges: tuple[Charge, ...] = ()
+    waived: bool = False
+    sent: bytes = b""  # the last attempt's body
     notes: list[AttemptNote] = field(default_factory=list)
     skips: list[SkipNote] = field(default_factory=list)
 
@@ -52,6 +59,27 @@ class Record:
             self.cost_usd = cost(usage, self.price)
         else:
             self.pending = Pending(entry=entry)
+
+    @property
+    def unknown(self) -> bool:
+        """Whether what it cost is only worked out later."""
+        return self.pending is not None
+
+    def ended_badly(self, *, charge: bool, left: bool) -> None:
+        """If nothing came out of it, it costs nothing; or, with ``charge``, its input when the client has ``left``
+        while a provider worked on it. A failure that the provider told is no provider's to charge."""
+        if not charge:
+            self._waive()
+        elif left and self.usage is None and self.pending is None and self.attempt is not None:
+            self.settle(None, self.sent, b"")
+
+    def _waive(self) -> None:
+        pending, usage = self.pending, self.usage
+        if usage is not None and usage.output == 0:
+            self.cost_usd, self.waived = Decimal(0), True
+            self.pending = None
+        elif usage is None and pending is not None:
+            self.pending = replace(pending, waived=True)
 
     def outcome(self, result: str, status: int, now: float, heard: tuple[Heard, ...] = ()) -> Outcome:
         """The request's end, told once; ``heard``: what replies said of quotas meanwhile."""
@@ -81,10 +109,13 @@ class Record:
             first_byte_ms=round((self.first_byte_at - self.began) * 1000) if self.first_byte_at else None,
             usage=self.usage or NO_USAGE,
             cost_usd=self.cost_usd,
-            price_source=self.price.source if self.price else "",
+            price_source=NO_OUTPUT if self.waived else self.price.source if self.price else "",
             client_address=self.client_address,
             user_agent=self.user_agent,
             dropped=",".join(self.dropped),
             heard=heard,
+            charges=self.charges,
+            rates=rates(self.price),
+            flat_rate=self.flat_rate,
             pending=self.pending,
         )

@@ -19,6 +19,7 @@ from routing.gateway.answers import refusal_for
 from routing.gateway.attempts import Tries
 from routing.gateway.record import Record
 from routing.gateway.relay import KeepAlive
+from routing.gateway.worst import Demand
 from routing.gateway.writer import Header
 
 if TYPE_CHECKING:
@@ -47,10 +48,12 @@ async def answer(
     record = exchange.record
     job = _job(operation, record.client_format, headers, body, name)
     record.requested_model, record.stream = job.model, job.stream
-    tries = exchange.begin(job.model, able=lambda attempts: _able(attempts, operation, job))
+    demand = Demand(operation, body, getattr(job, "fields", {}))
+    ticket = exchange.begin(job.model, demand, able=lambda attempts: _able(attempts, operation, job))
+    tries = exchange.tries
+    assert tries is not None
     async for attempt in tries:
-        record.attempt = attempt
-        record.price = exchange.snapshot.providers[attempt.entry.id].prices.get(attempt.model)
+        exchange.note(attempt)
         said = Said(exchange, tries, attempt, operation, job)
         try:
             await (said.stream() if job.stream else said.whole())
@@ -58,7 +61,7 @@ async def answer(
             tries.failed(failure)
             continue
         return
-    raise tries.refusal()
+    raise await ticket.refusal()
 
 
 def _job(operation: str, client: str, headers: Iterable[tuple[bytes, bytes]], body: bytes, name: str) -> Job:

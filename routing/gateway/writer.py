@@ -35,6 +35,10 @@ class Writer:
         self.status = 0
         self._ended = self._opaque = False
 
+    def always(self, headers: tuple[Header, ...]) -> None:
+        """Headers of whatever reply this will be, an error included."""
+        self._id += headers
+
     @property
     def started(self) -> bool:
         return self.status != 0

@@ -451,7 +451,7 @@ def test_aliases(admin: Api) -> None:
 
 
 def test_switches(admin: Api) -> None:
-    assert admin("get", "settings/") == {**asdict(Switches()), "notice": ""}
+    assert admin("get", "settings/") == {**asdict(Switches()), "address_mode": "block", "notice": ""}
     for change in ({"breaker_failures": 0}, {"connection_strategy": "best"}, {"max_attempts": 51}):
         admin("patch", "settings/", change, status=400)
     assert admin("patch", "settings/", {"circuit_breaker": False, "notice": "Hello"})["notice"] == "Hello"

@@ -19,7 +19,18 @@ from accounts.models import Membership, Team, User
 from providers import connections, proxies
 from providers.models import Connection, Grant, Provider, ProviderModel, Proxy
 from routing import keys, publish
-from routing.models import Alias, ApiKey, Combo, ComboStep, ConfigVersion, GatewaySettings, TeamAccess
+from routing.models import (
+    Alias,
+    ApiKey,
+    Budget,
+    Combo,
+    ComboStep,
+    ConfigVersion,
+    GatewaySettings,
+    IpRule,
+    Limit,
+    TeamAccess,
+)  # fmt: skip
 from routing.snapshot import Snapshot
 
 pytestmark = pytest.mark.django_db
@@ -194,6 +205,9 @@ def rows() -> dict[type, Any]:
         Alias: Alias.objects.create(pattern="a", target="b"),
         GatewaySettings: GatewaySettings.objects.create(),
         TeamAccess: TeamAccess.objects.create(team=Team.objects.create(name="u")),
+        Limit: Limit.objects.create(user=user, parallel=1),
+        Budget: Budget.objects.create(scope="team", team=team, limit_usd=1),
+        IpRule: IpRule.objects.create(network="192.0.2.1"),
         Membership: Membership.objects.create(team=team, user=user),
         Combo: combo,
         Provider: provider,

@@ -1,0 +1,103 @@
+"""Budgets as people see them: what is spent of each in its current period, and the notice when a share is reached."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.core.mail import send_mail
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.models import Role, User
+from accounts.permissions import is_site_admin, owned_team_ids
+from analytics import ledger
+from analytics.models import BudgetNotice
+from routing.models import Budget
+from routing.money import plain, span
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A budget in its current period. ``share`` is whole percent of the limit, 100 for a limit of nothing."""
+
+    budget: Budget
+    spent: Decimal
+    begin: datetime
+    end: datetime | None
+
+    @property
+    def share(self) -> int:
+        limit = self.budget.limit_usd
+        return int(self.spent * 100 / limit) if limit else 100
+
+    @property
+    def noticed(self) -> bool:
+        """Whether the share to notify at is reached."""
+        return self.budget.notify_at is not None and self.share >= self.budget.notify_at
+
+
+def standing(budget: Budget) -> Standing:
+    begin, end = span(budget.period, ZoneInfo(budget.time_zone), timezone.now())
+    return Standing(budget, ledger.spent(budget.pk, begin, end), begin, end)
+
+
+def visible_to(user: User) -> QuerySet[Budget]:
+    """All for a site administrator; else one's own, those of one's keys, and of teams one owns."""
+    rows = Budget.objects.select_related("api_key", "user", "team")
+    if is_site_admin(user):
+        return rows
+    teams = owned_team_ids(user)
+    mine = Q(user=user) | Q(team__in=teams) | Q(api_key__owner=user) | Q(api_key__team__in=teams)
+    return rows.filter(mine).distinct()
+
+
+def notify() -> int:
+    """Tell of budgets that reached their share: once per period. Returns how many."""
+    told = 0
+    for budget in Budget.objects.filter(enabled=True, notify_at__isnull=False):
+        now = standing(budget)
+        if now.noticed:
+            _, made = BudgetNotice.objects.get_or_create(
+                budget_id=budget.pk, period_start=now.begin, defaults={"spent": now.spent}
+            )
+            if made:
+                _tell(now)
+                told += 1
+    return told
+
+
+def _tell(now: Standing) -> None:
+    """A log line, and a mail to whom it concerns where mail is set up. A mail that fails is no reason to tell twice."""
+    budget, share = now.budget, now.share
+    log.warning("budget %s: %d %% spent, %s of %s USD", budget, share, plain(now.spent), plain(budget.limit_usd))
+    subject = _("Budget %(budget)s: %(share)d %% spent") % {"budget": budget, "share": share}
+    words = _("%(spent)s of %(limit)s USD are spent.") % {
+        "spent": plain(now.spent),
+        "limit": plain(budget.limit_usd),
+    }
+    try:
+        send_mail(subject, words, settings.DEFAULT_FROM_EMAIL, _people(budget), fail_silently=False)
+    except OSError as wrong:
+        log.error("the mail about budget %s was not sent: %s", budget, wrong)
+
+
+def _people(budget: Budget) -> list[str]:
+    """Whose budget it is; of a key its owner, of a team its owners; of everything else the site administrators."""
+    users = User.objects.filter(is_active=True)
+    owner = budget.user_id or (budget.api_key.owner_id if budget.api_key else None)
+    team = budget.team_id or (budget.api_key.team_id if budget.api_key else None)
+    if owner:
+        found = users.filter(pk=owner)
+    elif team:
+        found = users.filter(memberships__team=team, memberships__role=Role.OWNER)
+    else:
+        found = users.filter(is_superuser=True)
+    return list(found.values_list("email", flat=True))

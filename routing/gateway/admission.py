@@ -1,0 +1,214 @@
+"""The one gate of every request: its caller's limits, and the money an attempt may cost.
+
+A :class:`Ticket` comes with every request's attempts and is asked before each: no endpoint can leave the gate out.
+The first attempt takes everything in one step (requests, tokens, a slot, the money), whole or not at all; another
+attempt takes the money anew, at its own price. Who has no limit and no budget pays nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from providers.entry import Price
+from providers.prices import price_of
+from providers.upstream import Attempt
+from providers.wire.errors import Kind, Refusal
+from routing.board import Verdict
+from routing.gateway import denials
+from routing.gateway.attempts import Tries
+from routing.gateway.outcome import Charge
+from routing.gateway.purses import Purses
+from routing.gateway.record import Record
+from routing.gateway.worst import Demand
+from routing.gateway.writer import Writer
+from routing.money import charged, units
+from routing.snapshot import Budget, Caller, Limit, Snapshot
+from routing.state import Claim, End, Purse, Slot, Taken, Why, Window
+
+MOST_LOADS = 2  # of purses, beyond one for each, before the ledger counts as away
+
+
+@dataclass(slots=True)
+class Meters:
+    """The counters of a caller's limits, and whose each of them is."""
+
+    windows: list[Window] = field(default_factory=list)
+    slots: list[Slot] = field(default_factory=list)
+    counted: list[tuple[Limit, str]] = field(default_factory=list)  # of each window: (whose, "requests" or "tokens")
+    held: list[Limit] = field(default_factory=list)  # of each slot
+
+
+def meters(limits: tuple[Limit, ...], tokens: Callable[[], int]) -> Meters:
+    """What a request of a caller with these limits counts at. Estimates larger than a limit take all of it."""
+    found = Meters()
+    for limit in limits:
+        if limit.requests is not None:
+            found.windows.append(Window(f"r:{limit.key}", limit.requests, 1))
+            found.counted.append((limit, "requests"))
+        if limit.tokens is not None:
+            found.windows.append(Window(f"t:{limit.key}", limit.tokens, min(tokens(), limit.tokens)))
+            found.counted.append((limit, "tokens"))
+        if limit.parallel is not None:
+            found.slots.append(Slot(f"p:{limit.key}", limit.parallel))
+            found.held.append(limit)
+    return found
+
+
+class Ticket:
+    """The gate of one request's attempts; ``close()`` exactly once, whatever happened."""
+
+    __slots__ = (
+        "_budgets",
+        "_caller",
+        "_claim",
+        "_demand",
+        "_denied",
+        "_entered",
+        "_meters",
+        "_purses",
+        "_record",
+        "_second",
+        "_snapshot",
+        "_writer",
+        "gate",
+        "tries",
+    )  # fmt: skip
+
+    def __init__(self, purses: Purses, snapshot: Snapshot, record: Record, writer: Writer, demand: Demand) -> None:
+        caller: Caller = record.caller
+        self._purses, self._snapshot, self._record, self._writer = purses, snapshot, record, writer
+        self._demand, self._caller = demand, caller
+        self.tries: Tries | None = None
+        self._budgets = caller.budgets + snapshot.budgets
+        free = not (caller.limits or self._budgets or snapshot.spending)
+        self.gate = None if free else self._admit  # asked by Tries before each attempt
+        self._entered = not caller.limits
+        self._meters: Meters | None = None
+        self._claim: Claim | None = None  # the last one, granted or on its way
+        self._second = 0
+        self._denied: Refusal | None = None
+
+    async def refusal(self) -> Refusal:
+        """What the client is told when no attempt answered: of money, when that was what kept providers away."""
+        assert self.tries is not None
+        if not self._entered:  # nobody could be asked: it was a request all the same
+            await self._take((), 0)
+        if self._denied is not None and not self.tries.failures:
+            return self._denied
+        return self.tries.refusal()
+
+    # -- in -----------------------------------------------------------------------------------------------------------
+    async def _admit(self, attempt: Attempt) -> Verdict | None:
+        """None when the attempt may be made, and paid. Raises Refusal 429 when a limit of the caller's is reached."""
+        provider = self._snapshot.providers[attempt.entry.id]
+        budgets = () if provider.flat_rate else self._budgets + provider.budgets
+        hard = tuple(budget for budget in budgets if budget.hard)
+        worst = 0
+        if hard:
+            price = await self._price(attempt, provider.prices.get(attempt.model))
+            bound = self._demand.worst(attempt.entry, attempt.model, price) if price is not None else None
+            if bound is None and self._demand.operation != "count":
+                return self._deny(denials.unpriced(attempt, hard[0]))
+            worst = units(bound or Decimal(0))
+        taken = await self._take(hard, worst)
+        if taken.why is not None:
+            return self._deny(self._shortage(taken, hard, worst))
+        self._record.charges = tuple(
+            Charge(budget=budget.id, purse=self._purse(budget), reserved=worst if budget.hard else 0)
+            for budget in budgets
+        )
+        return None
+
+    async def _price(self, attempt: Attempt, price: Price | None) -> Price | None:
+        """The price at hand, else the list's, which is long to look for the first time."""
+        if price is None and attempt.model not in attempt.entry.models:
+            price = await asyncio.to_thread(price_of, attempt.entry, attempt.model)
+        return price
+
+    def _deny(self, denied: Refusal) -> Verdict:
+        self._denied = self._denied or denied
+        return Verdict(Kind.QUOTA, denied.retry_after or 1.0, hard=True, why=denied.code or denied.type)
+
+    async def _take(self, hard: tuple[Budget, ...], worst: int) -> Taken:
+        """Take what is not held yet, and the money. Raises Refusal 429 when a limit of the caller's is reached."""
+        wanted = self._wanted(hard, worst)
+        if not (wanted.windows or wanted.slots or wanted.purses or wanted.drop):
+            return Taken()
+        before, self._claim = self._claim, wanted
+        taken = await self._purses.state.take(wanted)
+        for _ in range(len(hard) + MOST_LOADS):
+            if taken.why is not Why.UNKNOWN:
+                break
+            budget = hard[taken.index]
+            span = self._purses.spans.at(budget.period, budget.zone, self._record.started_at)
+            if not await self._purses.load(wanted.purses[taken.index].key, budget.id, span):
+                break
+            taken = await self._purses.state.take(wanted)
+        if not self._entered:
+            self._tell(taken)
+        if taken.why is None:
+            self._second, self._entered = taken.second or self._second, True
+        else:
+            self._claim = before
+        return taken
+
+    def _wanted(self, hard: tuple[Budget, ...], worst: int) -> Claim:
+        if self._meters is None:
+            self._meters = meters(self._caller.limits, self._demand.usual)
+        found = Meters() if self._entered else self._meters
+        purses = tuple(Purse(self._purse(budget), budget.limit, worst) for budget in hard)
+        held = {purse.key for purse in self._claim.purses} if self._claim is not None else set()
+        return Claim(
+            self._record.request_id,
+            tuple(found.windows),
+            tuple(found.slots),
+            purses,
+            tuple(held - {purse.key for purse in purses}),
+        )
+
+    def _purse(self, budget: Budget) -> str:
+        begin, _ = self._purses.spans.at(budget.period, budget.zone, self._record.started_at)
+        return f"b:{budget.id}:{budget.period}:{int(begin.timestamp())}"
+
+    def _tell(self, taken: Taken) -> None:
+        """The limits go out with whatever is answered; a limit that is reached is answered at once."""
+        assert self._meters is not None
+        if taken.levels:
+            levels = zip(self._meters.counted, self._meters.windows, taken.levels, strict=True)
+            rows = [(kind, window.limit, *level) for (_, kind), window, level in levels]
+            self._writer.always(denials.limit_headers(self._record.client_format, rows))
+        if taken.why is Why.WINDOW:
+            limit, kind = self._meters.counted[taken.index]
+            raise denials.too_many(limit, kind, taken.retry_after)
+        if taken.why is Why.SLOT:
+            raise denials.too_parallel(self._meters.held[taken.index])
+
+    def _shortage(self, taken: Taken, hard: tuple[Budget, ...], worst: int) -> Refusal:
+        if taken.why is not Why.PURSE:
+            return denials.unknown_budget()
+        budget = hard[taken.index]
+        _, end = self._purses.spans.at(budget.period, budget.zone, self._record.started_at)
+        return denials.over_budget(budget, taken.spent, taken.reserved, worst, end, self._record.started_at)
+
+    # -- out ----------------------------------------------------------------------------------------------------------
+    def close(self) -> None:
+        """Give back what is held; what was spent is kept until the ledger has it. The record knows its usage."""
+        if self._claim is None:
+            return
+        assert self._meters is not None
+        record, claim = self._record, self._claim
+        cost = None if record.unknown else int(charged(record.cost_usd).scaleb(10))
+        purses = tuple((p.key, p.amount if cost is None else cost) for p in claim.purses)
+        corrections: tuple[tuple[str, int, int], ...] = ()
+        if self._second and (record.usage is not None or not record.unknown):
+            used = record.usage.input + record.usage.output if record.usage is not None else 0
+            corrections = tuple(
+                (window.key, self._second, used - window.amount)
+                for window, (_, kind) in zip(self._meters.windows, self._meters.counted, strict=True)
+                if kind == "tokens" and used != window.amount
+            )
+        slots = tuple(slot.key for slot in self._meters.slots)
+        self._purses.state.end(End(claim.id, slots, corrections, purses))

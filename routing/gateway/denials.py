@@ -1,0 +1,122 @@
+"""What a client is told of limits and budgets: which one, how much of it, and when to come back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from providers.upstream import Attempt
+from providers.wire.errors import Refusal
+from routing.gateway.writer import Header
+from routing.money import plain, usd
+from routing.snapshot import Budget, Limit
+
+SOON = 1.0  # seconds; when others give a slot or a reservation back is not known
+Level = tuple[str, int, int, float]  # "requests" or "tokens", limit, used, seconds until nothing is used
+
+
+def too_many(limit: Limit, kind: str, seconds: float) -> Refusal:
+    most = limit.requests if kind == "requests" else limit.tokens
+    return Refusal(
+        429,
+        f"The limit of {limit.whose} is reached: {most} {kind} per minute.",
+        type="rate_limit_error",
+        code="rate_limit_exceeded",
+        retry_after=seconds,
+    )
+
+
+def too_parallel(limit: Limit) -> Refusal:
+    return Refusal(
+        429,
+        f"The limit of {limit.whose} is reached: {limit.parallel} requests at the same time.",
+        type="rate_limit_error",
+        code="concurrency_limit_exceeded",
+        retry_after=SOON,
+    )
+
+
+def over_budget(budget: Budget, spent: int, reserved: int, wanted: int, end: datetime | None, now: float) -> Refusal:
+    """``now`` is Unix time. What is only reserved by others may come back soon; what is spent, with the next period."""
+    used_up = spent + wanted > budget.limit or spent >= budget.limit
+    words = f"The {budget.period} budget of {budget.whose} is {'used up' if used_up else 'in use'}: "
+    words += f"{plain(usd(spent))} of {plain(usd(budget.limit))} USD spent"
+    words += f", {plain(usd(reserved))} reserved by running requests" if reserved else ""
+    if spent < budget.limit:
+        words += f", and this request may cost {plain(usd(wanted))}"
+    words += f". It begins again at {end.astimezone(budget.zone).isoformat()}." if end is not None else "."
+    wait = (end.timestamp() - now if end is not None else None) if used_up else SOON
+    return Refusal(429, words, type="rate_limit_error", code="budget_exceeded", retry_after=wait)
+
+
+def unpriced(attempt: Attempt, budget: Budget) -> Refusal:
+    return Refusal(
+        403,
+        f"The model '{attempt.entry.id}/{attempt.model}' has no price, and the {budget.period} budget of "
+        f"{budget.whose} must not be exceeded. Give the model a price, or use another.",
+        type="permission_error",
+        code="model_without_price",
+        param="model",
+    )
+
+
+def unknown_budget() -> Refusal:
+    return Refusal(
+        503,
+        "What was spent cannot be looked up now, and a budget applies. Try again shortly.",
+        type="server_error",
+        code="budget_unavailable",
+        retry_after=SOON,
+    )
+
+
+def too_many_from_address(limit: int, seconds: float) -> Refusal:
+    return Refusal(
+        429,
+        f"The limit of this address is reached: {limit} requests per minute.",
+        type="rate_limit_error",
+        code="rate_limit_exceeded",
+        retry_after=seconds,
+    )
+
+
+def address_refused(reason: str) -> Refusal:
+    words = f"Requests from this address are not taken{': ' + reason if reason else ''}."
+    return Refusal(403, words, type="permission_error", code="address_not_allowed")
+
+
+# -- headers ----------------------------------------------------------------------------------------------------------
+def limit_headers(client_format: str, levels: Sequence[Level]) -> tuple[Header, ...]:
+    """Limit, what is left and when it is whole again, of requests and tokens; of several limits the tightest."""
+    told = _anthropic if client_format == "anthropic" else _openai
+    found: list[Header] = []
+    for kind in ("requests", "tokens"):
+        rows = [row for row in levels if row[0] == kind]
+        if rows:
+            _, limit, used, reset = min(rows, key=lambda row: row[1] - row[2])
+            found += told(kind, limit, max(limit - used, 0), reset)
+    return tuple(found)
+
+
+def _openai(kind: str, limit: int, left: int, reset: float) -> Iterable[Header]:
+    name = kind.encode()
+    yield b"x-ratelimit-limit-" + name, str(limit).encode()
+    yield b"x-ratelimit-remaining-" + name, str(left).encode()
+    yield b"x-ratelimit-reset-" + name, _duration(reset).encode()
+
+
+def _anthropic(kind: str, limit: int, left: int, reset: float) -> Iterable[Header]:
+    name = b"anthropic-ratelimit-" + kind.encode()
+    at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=-int(-reset // 1))
+    yield name + b"-limit", str(limit).encode()
+    yield name + b"-remaining", str(left).encode()
+    yield name + b"-reset", at.isoformat().replace("+00:00", "Z").encode()
+
+
+def _duration(seconds: float) -> str:
+    """As OpenAI writes them: 120ms, 7.5s, 1m2s."""
+    if seconds < 1:
+        return f"{int(seconds * 1000)}ms"
+    minutes, rest = divmod(round(seconds, 1), 60)
+    tail = f"{rest:g}s"
+    return f"{int(minutes)}m{tail}" if minutes else tail

@@ -1,0 +1,93 @@
+"""Budgets' live counters: loaded from the ledger when first needed, confirmed when the ledger has a line, and read
+again from time to time, for the ledger is the truth."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from routing.gateway.outcome import Outcome
+from routing.money import Span, Spans, charged
+from routing.state import Shared, State
+
+log = logging.getLogger(__name__)
+
+# (budget, begin, end, request ids) → (units spent in that span, those of the ids whose lines are in that sum)
+Ledger = Callable[[int, datetime, datetime | None, Sequence[str]], tuple[int, Sequence[str]]]
+READ_AGAIN = 60.0  # seconds
+MOST_TRIES = 5
+
+
+class Purses:
+    """One per gateway. ``ledger`` is called in threads; it may raise while the database is away."""
+
+    def __init__(self, state: State, ledger: Ledger | None) -> None:
+        self.state, self._ledger = state, ledger
+        self.spans = Spans()
+        self._known: dict[str, tuple[int, Span]] = {}
+        self._loading: dict[str, asyncio.Task[bool]] = {}
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def load(self, key: str, budget: int, span: Span) -> bool:
+        """Whether the purse's counters stand on the ledger now; many who ask at once cause one reading."""
+        task = self._loading.get(key)
+        if task is None:
+            task = self._loading[key] = asyncio.ensure_future(self._load(key, budget, span))
+            task.add_done_callback(lambda _: self._loading.pop(key, None))
+        return await asyncio.shield(task)
+
+    async def _load(self, key: str, budget: int, span: Span) -> bool:
+        if self._ledger is None:
+            return False
+        try:
+            for _ in range(MOST_TRIES):
+                seen = await self.state.look(key)
+                if seen is None:
+                    return False
+                version, ids = seen
+                spent, known = await asyncio.to_thread(self._ledger, budget, *span, ids)
+                if await self.state.load(key, version, spent, known):
+                    self._known[key] = (budget, span)
+                    return True
+        except Exception as wrong:  # the database is away: whoever needs this budget is refused
+            log.error("What was spent cannot be read from the ledger: %s", wrong)
+        return False
+
+    async def read_again(self) -> None:
+        """Every purse of a span that is not over; the others are forgotten."""
+        now = time.time()
+        for key, (budget, span) in list(self._known.items()):
+            if span[1] is not None and span[1].timestamp() + READ_AGAIN < now:
+                del self._known[key]
+            else:
+                await self.load(key, budget, span)
+
+    async def start(self) -> None:
+        """Open the state, and read the ledger again every minute, and whenever a server was away."""
+        if isinstance(self.state, Shared):
+            self.state.returned = self.read_again
+        await self.state.start()
+        self._keeper = asyncio.ensure_future(self._keep())
+
+    async def aclose(self) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+        await self.state.aclose()
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(READ_AGAIN)
+            await self.read_again()
+
+    async def confirm(self, outcomes: Sequence[Outcome]) -> None:
+        """These have their lines in the ledger."""
+        rows = [
+            (charge.purse, outcome.request_id, int(charged(outcome.cost_usd).scaleb(10)))
+            for outcome in outcomes
+            for charge in outcome.charges
+        ]
+        if rows:
+            await self.state.confirm(rows)

@@ -1,0 +1,112 @@
+"""What a request may need at most, before anybody has counted: for reservations, not for bills.
+
+Measured on English, code and JSON, o200k and Claude's tokenizer take 3 to 5 bytes a token, and 2 only for digits and
+dense markup: so two bytes a token bound the money, four estimate the tokens per minute.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import msgspec
+
+from providers.entry import Entry, Price
+from providers.prices import cost
+from providers.wire.types import Usage
+
+DEFAULT_OUTPUT = 4096  # tokens, where neither the client nor the model's data says how much may come
+# Of operations beside chat; none of them takes a limit from the client.
+OUTPUTS: Mapping[str, int] = {
+    "count": 0, "embeddings": 0, "rerank": 0, "moderation": 0, "images": 8192, "speech": 8192, "transcription": 4096,
+}  # fmt: skip
+LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens", "maxOutputTokens")
+TIMES = ("n", "best_of", "candidateCount")  # how many answers
+WITHIN = ("generationConfig", "generation_config")  # where Gemini says it
+MOST_TIMES = 128
+BOUND_BYTES, USUAL_BYTES = 2, 4  # per token
+RECORDING_BYTES = 100  # of sound per token
+EMBEDDED = re.compile(rb"[A-Za-z0-9+/]{2000,}")  # pictures, sound and documents inside JSON
+EMBEDDED_TOKENS, EMBEDDED_BYTES = 2000, 20  # at least so many each; one for so many bytes
+SCANNED_FROM = 16 * 1024
+
+
+@dataclass(slots=True)
+class Demand:
+    """What is asked for, as far as it bounds the need. ``fields``: the body's top level, raw or read."""
+
+    operation: str
+    body: bytes
+    fields: Mapping[str, object] = field(default_factory=dict)
+    _input: int = -1
+
+    def usual(self) -> int:
+        """Tokens that are counted until the real number is known: the prompt's, and the answer's as far as stated."""
+        stated = _stated(self.fields, "") if self.operation in ("chat", "completions") else 0
+        return self._tokens(USUAL_BYTES) + min(stated or 0, DEFAULT_OUTPUT)
+
+    def worst(self, entry: Entry, model: str, price: Price) -> Decimal | None:
+        """USD the request costs at most at this price; None when the price lacks a class that may be needed."""
+        known = entry.models.get(model)
+        prompt = self._tokens(BOUND_BYTES)
+        if known is not None and known.context is not None:
+            prompt = min(prompt, known.context)
+        output = self._output(entry, known.max_output if known is not None else None)
+        usages = (
+            Usage(input=prompt, output=output),
+            Usage(input=prompt, output=output, cache_write=prompt),
+            Usage(input=prompt, output=output, cache_write=prompt, cache_write_1h=prompt),
+        )
+        costs = [found for usage in usages if (found := cost(usage, price)) is not None]
+        return max(costs, default=None)
+
+    def _output(self, entry: Entry, most: int | None) -> int:
+        if self.operation in OUTPUTS:
+            return OUTPUTS[self.operation] * (_times(self.fields) if self.operation == "images" else 1)
+        stated = _stated(self.fields, *entry.request.drop)
+        each = min(stated, most) if stated and most else stated or most or DEFAULT_OUTPUT
+        return each * _times(self.fields)
+
+    def _tokens(self, bytes_per_token: int) -> int:
+        if self.operation == "count":
+            return 0
+        if self.operation == "transcription":
+            return len(self.body) // RECORDING_BYTES + 1
+        plain, embedded = len(self.body), 0
+        if plain > SCANNED_FROM:
+            for found in EMBEDDED.finditer(self.body):
+                size = found.end() - found.start()
+                plain -= size
+                embedded += max(EMBEDDED_TOKENS, size // EMBEDDED_BYTES)
+        return plain // bytes_per_token + 1 + embedded
+
+
+def _stated(fields: Mapping[str, object], *dropped: str) -> int | None:
+    """The largest limit on the answer that the client set and the provider is told."""
+    found = [number for name in LIMITS if name not in dropped and (number := _number(fields.get(name)))]
+    return max(found, default=None) or _within(fields, "maxOutputTokens", "max_output_tokens")
+
+
+def _times(fields: Mapping[str, object]) -> int:
+    found = [number for name in TIMES if (number := _number(fields.get(name)))]
+    return min(max([*found, _within(fields, "candidateCount", "candidate_count") or 1]), MOST_TIMES)
+
+
+def _within(fields: Mapping[str, object], *names: str) -> int | None:
+    for place in WITHIN:
+        raw = fields.get(place)
+        if isinstance(raw, msgspec.Raw):
+            try:
+                inner = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+            except msgspec.MsgspecError:
+                continue
+            return next((number for name in names if (number := _number(inner.get(name)))), None)
+    return None
+
+
+def _number(value: object) -> int | None:
+    """A positive whole number; what is none bounds nothing."""
+    word = bytes(value) if isinstance(value, msgspec.Raw) else str(value).encode("utf-8", "replace")
+    return int(word) if word.isdigit() and len(word) < 10 else None

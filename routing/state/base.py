@@ -1,0 +1,132 @@
+"""What the gateway shares between requests (and between processes), behind one protocol.
+
+A *claim* is everything one request asks for at once: it is taken whole or not at all, in one step that nothing can
+come between. What was taken is ended by :meth:`State.end`; what nobody ends lapses by its lease.
+
+Amounts of purses are whole units of 1e-10 USD (``routing.money``), of windows requests or tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+WINDOW = 60  # seconds that a window looks back
+LEASE = 60.0  # seconds that a slot or a reservation outlives its worker; renewed while the worker lives
+SETTLED_LEASE = 6 * 3600.0  # seconds that a settled amount waits for its ledger line
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """At most ``limit`` in any 60 seconds; this request counts ``amount``."""
+
+    key: str
+    limit: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """At most ``limit`` at the same time."""
+
+    key: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Purse:
+    """A budget's window: what is spent, reserved and now wanted (``amount``) stays within ``limit``."""
+
+    key: str
+    limit: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """All that request ``id`` wants now. What it holds of a purse already is replaced; of ``drop`` it is given back."""
+
+    id: str
+    windows: tuple[Window, ...] = ()
+    slots: tuple[Slot, ...] = ()
+    purses: tuple[Purse, ...] = ()
+    drop: tuple[str, ...] = ()
+
+
+class Why(StrEnum):
+    """Why a claim was not granted."""
+
+    WINDOW = "window"
+    SLOT = "slot"
+    PURSE = "purse"
+    UNKNOWN = "unknown"  # a purse that was not loaded from the ledger yet
+    AWAY = "away"  # the shared state cannot be asked, and the policy for purses is to refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a claim. Nothing was taken when ``why`` is given; ``index`` says which of its kind is in the way.
+
+    ``retry_after``: seconds until a full window has room. ``spent`` and ``reserved`` are of the purse in the way.
+    ``levels``: for each window its (used, seconds until it is empty), this claim included when granted. ``second`` is
+    when it was counted, for corrections.
+    """
+
+    why: Why | None = None
+    index: int = 0
+    retry_after: float = 0.0
+    spent: int = 0
+    reserved: int = 0
+    second: int = 0
+    levels: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """What request ``id`` gives back. ``corrections``: (window key, second, amount to add). ``purses``: (key, what it
+    cost in the end; 0 releases); a cost stays until :meth:`State.confirm` says that the ledger has it."""
+
+    id: str
+    slots: tuple[str, ...] = ()
+    corrections: tuple[tuple[str, int, int], ...] = ()
+    purses: tuple[tuple[str, int], ...] = ()
+
+
+class State(Protocol):
+    """Belongs to one event loop. Nothing here raises because a server is away: see ``policy``."""
+
+    async def take(self, claim: Claim) -> Taken:
+        """Take a claim, whole or not at all."""
+
+    def end(self, end: End) -> None:
+        """Give back; never waits."""
+
+    async def look(self, purse: str) -> tuple[int, tuple[str, ...]] | None:
+        """(version, ids that hold something of it), to load it by; None while the state is away."""
+
+    async def load(self, purse: str, version: int, spent: int, known: Sequence[str]) -> bool:
+        """Set what the ledger says was spent, and forget the ``known`` ids, whose lines are in that sum. False when the
+        purse has changed since ``look`` gave this version: look again."""
+
+    async def confirm(self, rows: Sequence[tuple[str, str, int]]) -> None:
+        """(purse, id, amount): lines that are in the ledger now. Those that no open entry waits for change nothing."""
+
+    async def hold(self, key: str, holder: str, seconds: float) -> bool:
+        """A lock with a lease: whether ``holder`` has it now. Who has it already prolongs it."""
+
+    async def let_go(self, key: str, holder: str) -> None:
+        """Give a lock back; nothing when somebody else has it."""
+
+    async def put(self, key: str, value: bytes, seconds: float) -> None:
+        """Remember a small value for so long."""
+
+    async def get(self, key: str) -> bytes | None:
+        """A value, while it is remembered."""
+
+    async def start(self) -> None:
+        """Open what must be open; once, in the loop that uses it. Returns although a server is away."""
+
+    async def aclose(self) -> None:
+        """The end: flush what waits, close connections."""

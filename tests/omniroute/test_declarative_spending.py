@@ -1,0 +1,83 @@
+"""Teams, limits, budgets and address rules in the declarative file: there, back, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from omniroute.declarative.apply import apply
+from omniroute.declarative.document import BadDocument
+from omniroute.declarative.export import export
+from routing.models import Budget, GatewaySettings, IpRule, Limit
+
+pytestmark = pytest.mark.django_db
+FILE = """
+version: 1
+teams: [{name: Research, members: [{email: member@example.com, role: owner}]}]
+api_keys:
+  - {name: ci, key: "sk-omni-for-automation-0123456789abcdef", team: Research}
+  - {name: ci, key: "sk-omni-for-automation-another-01234567", user: member@example.com}
+limits:
+  - {scope: key, name: ci, team: Research, requests_per_minute: 10, parallel: 2}
+  - {scope: team, name: Research, tokens_per_minute: 5000}
+budgets:
+  - {scope: key, name: ci, user: member@example.com, period: daily, limit_usd: 1.5, time_zone: Europe/Berlin}
+  - {scope: team, name: Research, limit_usd: 100, hard: false, notify_at: null}
+  - {scope: provider, name: openai, period: total, limit_usd: 7}
+  - {scope: tier, name: cheap, limit_usd: 0.25}
+  - {scope: global, limit_usd: 1000}
+ip_rules:
+  - {network: 203.0.113.7, action: block, until: 2030-01-01, reason: scans}
+  - {network: "2001:db8::1/32", action: allow}
+settings: {address_mode: allow_first, requests_per_address: 100, charge_without_output: true}
+"""
+
+
+def test_there_and_back(member: Any) -> None:
+    apply(FILE)
+    assert [str(row.limit_usd.normalize()) for row in Budget.objects.order_by("id")] == [
+        "1.5",
+        "1E+2",
+        "7",
+        "0.25",
+        "1E+3",
+    ]
+    assert Limit.objects.get(team__name="Research").tokens_per_minute == 5000
+    assert sorted(IpRule.objects.values_list("network", flat=True)) == ["2001:db8::/32", "203.0.113.7/32"]
+    assert GatewaySettings.load().requests_per_address == 100
+    text = export()
+    assert apply(text, prune=True).changes == ()
+    assert export() == text
+
+
+def test_what_a_file_leaves_out_is_pruned(member: Any) -> None:
+    apply(FILE)
+    changes = [
+        str(change) for change in apply("version: 1\nlimits: []\nbudgets: []\nip_rules: []\n", prune=True).changes
+    ]
+    assert len(changes) == 2 + 5 + 2
+    assert not (Limit.objects.exists() or Budget.objects.exists() or IpRule.objects.exists())
+
+
+@pytest.mark.parametrize(
+    ("section", "word"),
+    [
+        ("limits: [{scope: key, name: nobody, parallel: 1}]", "there is no key 'nobody'"),
+        ("limits: [{scope: key, name: ci, parallel: 1}]", "there is more than one key 'ci'; say user or team"),
+        ("limits: [{scope: tier, name: cheap, parallel: 1}]", "must be one of key, user, team"),
+        ("budgets: [{scope: global, name: x, limit_usd: 1}]", "of every scope but global"),
+        ("budgets: [{scope: team, limit_usd: 1}]", "of every scope but global"),
+        ("budgets: [{scope: tier, name: free, limit_usd: 1}]", "paid by the month or free"),
+        ("budgets: [{scope: global, limit_usd: 1, time_zone: Mars/Base}]", "is no time zone"),
+        ("budgets: [{scope: global, limit_usd: 1}, {scope: global, limit_usd: 2}]", "is there twice"),
+        ("ip_rules: [{network: 10.0.0.0/40, action: block}]", "This is no network"),
+        ("ip_rules: [{network: 10.0.0.1, action: allow, until: 2030-01-01}]", "Only a block can end"),
+        ("teams: [{name: T, members: [{email: nobody@example.com}]}]", "there is no user 'nobody@example.com'"),
+    ],
+)
+def test_what_is_refused(member: Any, section: str, word: str) -> None:
+    apply(FILE)
+    with pytest.raises(BadDocument) as bad:
+        apply(f"version: 1\n{section}\n")
+    assert word in str(bad.value)

@@ -1,0 +1,162 @@
+"""Redis stopped, paused, slow, emptied: nothing raises, nobody waits twice, and it comes back by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from routing.state import Claim, End, Purse, Shared, Slot, Why, Window
+from routing.state.policy import POLICY, Away, Use
+from tests.routing.state.servers import OwnRedis
+
+pytestmark = pytest.mark.services
+LIMITED = Claim("1", windows=(Window("w", 1, 1),), slots=(Slot("s", 1),))
+PAYING = Claim("2", purses=(Purse("b", 100, 10),))
+
+
+@pytest.fixture
+def server() -> Iterator[OwnRedis]:
+    own = OwnRedis()
+    own.start()
+    yield own
+    own.stop()
+
+
+@pytest.fixture
+async def shared(server: OwnRedis) -> AsyncIterator[Any]:
+    state = Shared(server.url, timeout=0.2)
+    back = asyncio.Event()
+
+    async def returned() -> None:
+        back.set()
+
+    state.returned = returned
+    state.back = back  # type: ignore[attr-defined]
+    await state.start()
+    assert not state.away
+    version, _ = await state.look("b")  # type: ignore[misc]
+    await state.load("b", version, 0, [])
+    yield state
+    await state.aclose()
+
+
+async def is_back(state: Any) -> None:
+    await asyncio.wait_for(state.back.wait(), 15)
+    state.back.clear()
+
+
+async def goes_by_policy(state: Any) -> None:
+    """Each use does what the table says."""
+    assert POLICY == {
+        Use.RATE: Away.LOCAL,
+        Use.SLOTS: Away.LOCAL,
+        Use.BUDGET: Away.CLOSED,
+        Use.LOCK: Away.LOCAL,
+        Use.VALUE: Away.MISS,
+    }
+    assert (await state.take(PAYING)).why is Why.AWAY
+    assert (await state.take(LIMITED)).why is None
+    assert (await state.take(Claim("x", windows=LIMITED.windows))).why is Why.WINDOW
+    assert (await state.take(Claim("x", slots=LIMITED.slots))).why is Why.SLOT
+    state.end(End("1", slots=("s",)))
+    assert (await state.take(Claim("x", slots=LIMITED.slots))).why is None
+    state.end(End("x", slots=("s",)))
+    assert await state.hold("l", "a", 9)
+    assert not await state.hold("l", "b", 9)
+    await state.put("v", b"1", 9)
+    assert await state.get("v") is None
+    assert await state.look("b") is None
+    assert not await state.load("b", 0, 0, [])
+    await state.confirm([("b", "1", 1)])
+
+
+async def test_stopped_and_started_again(server: OwnRedis, shared: Any) -> None:
+    server.stop()
+    await goes_by_policy(shared)
+    assert shared.away
+    server.start()
+    await is_back(shared)
+    assert (await shared.take(PAYING)).why is Why.UNKNOWN  # another run of the server: the ledger is asked
+    assert (await shared.take(LIMITED)).why is None
+
+
+async def test_paused(server: OwnRedis, shared: Any) -> None:
+    server.pause()
+    assert await asyncio.wait_for(shared.get("v"), 10) is None  # one timeout, for who is first
+    await goes_by_policy(shared)
+    server.go_on()
+    await is_back(shared)
+    assert (await shared.take(PAYING)).why is None  # the same run: nothing was lost
+
+
+async def test_emptied(server: OwnRedis, shared: Any) -> None:
+    server.client().flushall()
+    assert (await shared.take(PAYING)).why is Why.UNKNOWN
+    server.client().script_flush()
+    assert (await shared.take(LIMITED)).why is None
+
+
+async def test_away_at_the_start(server: OwnRedis) -> None:
+    server.stop()
+    state = Shared(server.url)
+    await state.start()
+    await goes_by_policy(state)
+    server.start()
+    while state.away:
+        await asyncio.sleep(0.01)
+    assert (await state.take(LIMITED)).why is None
+    await state.aclose()
+
+
+async def test_what_was_spent_while_it_was_away_is_told_when_it_is_back(server: OwnRedis, shared: Any) -> None:
+    assert (await shared.take(PAYING)).why is None
+    server.pause()
+    shared.end(End("2", purses=(("b", 7),)))
+    while not shared.away:
+        await asyncio.sleep(0.01)
+    server.go_on()
+    await is_back(shared)
+    level = await shared.take(Claim("3", purses=(Purse("b", 100, 94),)))
+    assert (level.why, level.spent) == (Why.PURSE, 7)
+
+
+class Slow:
+    """A relay in front of Redis that answers late."""
+
+    def __init__(self, port: int) -> None:
+        self.to, self.delay = port, 0.0
+
+    async def start(self) -> str:
+        self.server = await asyncio.start_server(self._one, "127.0.0.1", 0)
+        return f"redis://127.0.0.1:{self.server.sockets[0].getsockname()[1]}/0"
+
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.to)
+        pump = asyncio.ensure_future(self._pump(reader, up_writer, 0))
+        await self._pump(up_reader, writer, 1)
+        pump.cancel()
+
+    async def _pump(self, reader: Any, writer: Any, late: int) -> None:
+        while data := await reader.read(65536):
+            await asyncio.sleep(self.delay * late)
+            writer.write(data)
+        writer.close()
+
+
+async def test_slow_is_away(server: OwnRedis) -> None:
+    relay = Slow(server.port)
+    state = Shared(await relay.start(), timeout=0.2)
+    await state.start()
+    assert not state.away
+    relay.delay = 1.0
+    assert await asyncio.wait_for(state.get("v"), 10) is None
+    await goes_by_policy(state)
+    relay.delay = 0.0
+    while state.away:
+        await asyncio.sleep(0.01)
+    assert (await state.take(LIMITED)).why is None
+    await state.aclose()
+    relay.server.close()

@@ -1,0 +1,68 @@
+"""What a request may need at most."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from providers.entry import Price
+from routing.gateway.worst import Demand
+from tests.routing.samples import attempt
+
+ENTRY = attempt().entry
+PRICE = Price(input=Decimal(1), output=Decimal(1000))
+
+
+def demand(operation: str = "chat", **fields: Any) -> Demand:
+    body = msgspec.json.encode(fields)
+    return Demand(operation, body, msgspec.json.decode(body, type=dict[str, msgspec.Raw]))
+
+
+def output(found: Demand) -> int:
+    worst = found.worst(ENTRY, "m", Price(input=Decimal(0), output=Decimal(1_000_000)))
+    assert worst is not None
+    return int(worst)
+
+
+@pytest.mark.parametrize(
+    ("operation", "fields", "tokens"),
+    [
+        ("chat", {"max_tokens": 7}, 7),
+        ("chat", {"max_completion_tokens": 9, "max_tokens": 7}, 9),
+        ("chat", {"max_output_tokens": 9}, 9),
+        ("chat", {"max_tokens": 7, "n": 3}, 21),
+        ("completions", {"max_tokens": 7, "best_of": 4, "n": 2}, 28),
+        ("chat", {"generationConfig": {"maxOutputTokens": 5, "candidateCount": 2}}, 10),
+        ("chat", {}, 4096),
+        ("chat", {"max_tokens": None, "n": None}, 4096),
+        ("chat", {"max_tokens": -1}, 4096),
+        ("chat", {"max_tokens": 1.5}, 4096),
+        ("chat", {"generationConfig": "x"}, 4096),
+        ("embeddings", {"input": "x"}, 0),
+        ("images", {"n": 2}, 16384),
+    ],
+)
+def test_output(operation: str, fields: dict[str, Any], tokens: int) -> None:
+    assert output(demand(operation, **fields)) == tokens
+
+
+def test_input_is_never_less_than_a_token_for_two_bytes_and_pictures_count_less() -> None:
+    text = demand(messages="x" * 999, max_tokens=1).worst(ENTRY, "m", PRICE)
+    assert text is not None and text > Decimal("0.0005")
+    picture = demand(messages="A" * 1_000_000, max_tokens=1)
+    assert 50_000 <= (picture.worst(ENTRY, "m", Price(input=Decimal(1_000_000), output=Decimal(0))) or 0) <= 51_000
+
+
+def test_the_dearest_way_to_take_input_counts() -> None:
+    dear = Price(input=Decimal(1), output=Decimal(0), cache_write=Decimal(2), cache_write_1h=Decimal(4))
+    plain = Price(input=Decimal(1), output=Decimal(0))
+    body = demand(messages="x" * 1000)
+    assert body.worst(ENTRY, "m", dear) == 4 * (body.worst(ENTRY, "m", plain) or 0)
+
+
+def test_a_price_without_the_class_that_is_needed_is_none() -> None:
+    assert demand(max_tokens=1).worst(ENTRY, "m", Price(input=Decimal(1))) is None
+    assert demand("embeddings").worst(ENTRY, "m", Price(input=Decimal(1))) is not None

@@ -1,0 +1,166 @@
+"""Money and limits with the real program: two web processes, Redis, and an end by kill -9 in the middle."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests import simulator as sim
+from tests.omniroute.programs import Program, run
+from tests.routing.state.servers import OwnRedis
+
+pytestmark = pytest.mark.services
+KEY = "sk-omni-for-automation-0123456789abcdef"
+HELLO: Any = [{"role": "user", "content": "Say hello"}]
+COSTS_A_DOLLAR = sim.Tokens(10, 1000)
+FILE = """
+version: 1
+providers:
+  - id: acme
+    format: openai_chat
+    base_url: {url}
+    allow_private_network: true
+    models: [{{id: large, input_price: 0, output_price: 1000}}]
+connections: [{{provider: acme, name: main, api_key: "upstream-secret"}}]
+api_keys: [{{name: ci, key: {key}}}]
+settings: {{circuit_breaker: false, connection_cooldown: false}}
+{more}
+"""
+
+
+@pytest.fixture
+def upstream() -> Iterator[Any]:
+    with sim.SimulatorThread() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def redis_server() -> Iterator[OwnRedis]:
+    own = OwnRedis()
+    own.start()
+    yield own
+    own.stop()
+
+
+class Job:
+    """The program with two web processes over one Redis, and clients on connections of their own."""
+
+    def __init__(self, folder: Path, redis_url: str, upstream: Any, more: str) -> None:
+        self.data_dir, self.redis_url = folder / "data", redis_url
+        file = folder / "omniroute.yaml"
+        file.write_text(FILE.format(url=upstream.url, key=KEY, more=more))
+        done = run(self.data_dir, "apply", str(file))
+        assert done.returncode == 0, done.stderr
+
+    def start(self, patience: int = 10_000) -> Program:
+        """``patience``: milliseconds; long where the test is not about a slow Redis, for the machine may be busy."""
+        variables = {"REDIS_URL": self.redis_url, "REDIS_TIMEOUT_MS": str(patience)}
+        return Program(self.data_dir, "serve", "--no-open", "--workers", "2", **variables)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        with sqlite3.connect(self.data_dir / "omniroute.sqlite3") as database:
+            return database.execute(sql).fetchall()
+
+    def totals(self) -> tuple[int, int, int]:
+        """(units in the ledger, units in the usage rows, lines that spent)."""
+        [(ledger, lines)] = self.rows("SELECT coalesce(sum(units), 0), sum(units > 0) FROM analytics_ledgerline")
+        costs = self.rows("SELECT cost_usd FROM analytics_usagerecord WHERE cost_usd IS NOT NULL")
+        return ledger, round(sum(float(cost) for (cost,) in costs) * 10**10), lines or 0
+
+
+def ask(address: str, **fields: Any) -> httpx.Response:
+    body = {"model": "acme/large", "messages": HELLO, "max_tokens": 1000, **fields}
+    headers = {"authorization": f"Bearer {KEY}", "connection": "close"}  # another process may take the next one
+    return httpx.post(f"{address}/v1/chat/completions", json=body, headers=headers, timeout=60, verify=False)
+
+
+def test_forty_at_once_on_a_budget_for_five(tmp_path: Path, redis_server: OwnRedis, upstream: Any) -> None:
+    job = Job(tmp_path, redis_server.url, upstream, "budgets: [{scope: key, name: ci, limit_usd: 5}]")
+    upstream.plays(*[sim.chat("x", usage=COSTS_A_DOLLAR)] * 100)
+    with job.start() as program, ThreadPoolExecutor(40) as pool:
+        address = program.address()
+        codes = [reply.status_code for reply in pool.map(lambda _: ask(address), range(40))]
+        assert codes.count(200) == upstream.count <= 5
+        while (reply := ask(address)).status_code == 200:
+            codes.append(200)
+        assert reply.json()["error"]["code"] == "budget_exceeded"
+        assert codes.count(200) == upstream.count == 5
+        assert program.stop() == 0
+    assert job.totals() == (5 * 10**10, 5 * 10**10, 5)
+
+
+def test_sixty_at_once_on_a_limit_of_ten(tmp_path: Path, redis_server: OwnRedis, upstream: Any) -> None:
+    job = Job(tmp_path, redis_server.url, upstream, "limits: [{scope: key, name: ci, requests_per_minute: 10}]")
+    with job.start() as program, ThreadPoolExecutor(60) as pool:
+        address = program.address()
+        codes = [reply.status_code for reply in pool.map(lambda _: ask(address), range(60))]
+        assert codes.count(200) == upstream.count == 10
+        assert codes.count(429) == 50
+        assert program.stop() == 0
+
+
+def test_killed_in_the_middle_nothing_is_lost_doubled_or_exceeded(
+    tmp_path: Path, redis_server: OwnRedis, upstream: Any
+) -> None:
+    job = Job(tmp_path, redis_server.url, upstream, "budgets: [{scope: key, name: ci, period: total, limit_usd: 60}]")
+    upstream.plays(*[sim.chat("x", usage=COSTS_A_DOLLAR)] * 500)
+    answered: list[str] = []
+    stop = threading.Event()
+
+    def client(address: str) -> None:
+        while not stop.is_set():
+            with suppress(httpx.TransportError):
+                if (reply := ask(address)).status_code == 200:
+                    answered.append(reply.headers["x-request-id"])
+            if len(answered) >= 20:
+                return
+
+    with job.start() as program, ThreadPoolExecutor(4) as pool:
+        address = program.address()
+        clients = [pool.submit(client, address) for _ in range(4)]
+        for each in clients:
+            each.result(60)
+        before = len(answered)
+        known = "SELECT count(*) FROM analytics_ledgerline WHERE units > 0"
+        while job.rows(known) != [(before,)]:  # what is older than a second is kept; younger ones are not asked for
+            stop.wait(0.02)
+        program.process.send_signal(signal.SIGKILL)
+        program.process.wait(20)
+    redis_server.client().flushall()  # even then: the ledger is the truth
+    with job.start() as program:
+        address = program.address()
+        while (reply := ask(address)).status_code == 200:
+            answered.append(reply.headers["x-request-id"])
+        assert reply.json()["error"]["code"] == "budget_exceeded"
+        assert program.stop() == 0
+    assert len(answered) == upstream.count == 60
+    assert job.totals() == (60 * 10**10, 60 * 10**10, 60)
+    assert {row[0] for row in job.rows("SELECT request_id FROM analytics_ledgerline WHERE units > 0")} == set(answered)
+
+
+def test_redis_stops_and_comes_back(tmp_path: Path, redis_server: OwnRedis, upstream: Any) -> None:
+    more = "budgets: [{scope: key, name: ci, limit_usd: 2}]\nlimits: [{scope: key, name: ci, requests_per_minute: 100}]"
+    job = Job(tmp_path, redis_server.url, upstream, more)
+    upstream.plays(*[sim.chat("x", usage=COSTS_A_DOLLAR)] * 9)
+    with job.start() as program:
+        address = program.address()
+        assert ask(address).status_code == 200
+        redis_server.stop()
+        codes = {(reply := ask(address)).status_code for _ in range(6)}
+        assert (codes, reply.json()["error"]["code"]) == ({503}, "budget_unavailable")
+        redis_server.start()
+        while (reply := ask(address)).status_code == 503:
+            threading.Event().wait(0.1)
+        while reply.status_code == 200:
+            reply = ask(address)
+        assert reply.json()["error"]["code"] == "budget_exceeded"
+        assert upstream.count == 2
