@@ -15,7 +15,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from providers import connections, overrides, proxies, proxytest, registry
-from providers.forms import ProxyField, cleaned_tags
+from providers.forms import ProxyField, allow_empty_pace, cleaned_tags, keep_pace
 from providers.models import Connection, Provider, ProviderModel, Proxy
 
 
@@ -127,10 +127,11 @@ class ConnectionForm(forms.ModelForm):
 
     class Meta:
         model = Connection
-        fields = ("provider", "name", "parameters", "priority", "enabled", "team")
+        fields = ("provider", "name", "parameters", "priority", *connections.PACE, "enabled", "team")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        allow_empty_pace(self)
         self.initial["tags"] = " ".join(self.instance.tags)
         self.initial.pop("secret", None)
         self.initial["via"] = proxies.written(self.instance)
@@ -141,6 +142,7 @@ class ConnectionForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         """Seal the secret here already, so that a refusal is an error of the form."""
         cleaned = super().clean() or self.cleaned_data
+        keep_pace(self, cleaned)
         if cleaned.get("provider") and "parameters" in cleaned:
             probe = Connection(provider=cleaned["provider"])
             try:
@@ -176,6 +178,7 @@ class ConnectionAdmin(ModelAdmin):
         "parameters",
         "secret",
         "priority",
+        *connections.PACE,
         "enabled",
         "team",
         "tags",

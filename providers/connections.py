@@ -29,6 +29,7 @@ from providers.vault import SecretUnreadable
 
 TAG = re.compile(r"[^\W_][\w.-]{0,29}")
 MOST_TAGS = 20
+PACE = ("weight", "requests_per_minute", "min_gap_ms", "max_concurrent", "quota_reserve")  # how often it is asked
 TESTS_AT_ONCE = 5
 
 
@@ -224,11 +225,12 @@ def add(
     parameters: Mapping[str, str] | None = None,
     tags: Iterable[str] = (),
     team: Any = None,
+    **pace: int | None,
 ) -> Connection:
-    """A new, saved connection. Raises BadConnection (name taken or empty, key, parameter or proxy malformed) and
-    BadProvider."""
+    """A new, saved connection; ``pace`` as in PACE. Raises BadConnection (name taken or empty, key, parameter or proxy
+    malformed) and BadProvider."""
     check_open(registry.effective_of(provider))
-    connection = Connection(provider=provider, name=name.strip(), priority=priority, enabled=enabled, team=team)
+    connection = Connection(provider=provider, name=name.strip(), priority=priority, enabled=enabled, team=team, **pace)
     connection.tags = check_tags(tags)
     set_parameters(connection, parameters or {})
     set_secret(connection, secret)

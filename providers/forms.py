@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from providers import bulk, catalogue, connections, grants, proxies, registry
 from providers.auth import secrets
+from providers.choosing import ALIKE, AMONG_CONNECTIONS, Strategy
 from providers.entry import FORMATS, Entry
 from providers.fields import WriteOnlyField
 from providers.models import Connection, Provider, ProviderModel, Proxy, Tier
@@ -43,15 +44,28 @@ def cleaned_tags(text: str) -> list[str]:
         raise forms.ValidationError(str(wrong)) from None
 
 
+def allow_empty_pace(form: forms.ModelForm) -> None:
+    """How often a connection is asked need not be said."""
+    for name in connections.PACE:
+        form.fields[name].required = False
+
+
+def keep_pace(form: forms.ModelForm, cleaned: dict[str, Any]) -> None:
+    """What was left empty stays as it was, but for the reserve, which then is the settings'."""
+    for name in connections.PACE:
+        if name != "quota_reserve" and cleaned.get(name) is None and name not in form.errors:
+            cleaned[name] = getattr(form.instance, name)
+
+
 class ConnectionForm(forms.ModelForm):
     """A credential of one provider. The secret is written only; left empty, the stored one stays."""
 
-    field_order = ("name", "secret", "priority", "enabled", "team", "tags", "proxy")
+    field_order = ("name", "secret", "priority", "enabled", "team", "tags", "proxy", *connections.PACE)
     tags = forms.CharField(label=_("tags"), required=False, help_text=_("Words with spaces between, to find it by."))
 
     class Meta:
         model = Connection
-        fields = ("name", "priority", "enabled", "team")
+        fields = ("name", "priority", "enabled", "team", *connections.PACE)
 
     proxy = ProxyField(_("As the provider says"))
 
@@ -71,6 +85,7 @@ class ConnectionForm(forms.ModelForm):
                 LTR, placeholder="…" if self.instance.secret else entry.key_prefix
             )
         self.order_fields(("name", "secret", *self._parts.values(), *self._values.values(), *self.field_order))
+        allow_empty_pace(self)
         team: Any = self.fields["team"]
         team.empty_label = _("Everyone")
         self.initial["tags"] = " ".join(self.instance.tags)
@@ -112,6 +127,7 @@ class ConnectionForm(forms.ModelForm):
 
     def clean(self) -> Any:
         cleaned = super().clean() or self.cleaned_data
+        keep_pace(self, cleaned)
         if self._parts:
             cleaned["secret"] = self._joined(cleaned)
         return cleaned
@@ -244,9 +260,13 @@ class _ProviderForm(forms.ModelForm):
     """What custom providers and overrides share: the registry checks the row and saves it."""
 
     proxy = ProxyField(_("As everywhere"), help_text=_("A connection may say otherwise."))
+    strategy = forms.ChoiceField(label=_("choice among connections"), required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        stored = [(value, label) for value, label in Strategy.choices if value == self.instance.strategy in ALIKE]
+        choices: Any = [("", _("As in the gateway's settings")), *AMONG_CONNECTIONS, *stored]
+        self.fields["strategy"].choices = choices  # type: ignore[attr-defined]
         self.initial["proxy"] = proxies.written(self.instance)
 
     def store(self) -> bool:
@@ -294,6 +314,7 @@ class CustomProviderForm(_ProviderForm):
             "transport",
             "allow_private_network",
             "any_model",
+            "strategy",
         )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -352,6 +373,7 @@ class OverrideForm(_ProviderForm):
         fields = (
             "name", "alias", "base_url", "tier", "allow_private_network", "any_model", "transport", "operations",
             "overrides",
+            "strategy",
         )  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -13,6 +13,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from providers.choosing import Strategy as Strategy
 from providers.entry import TIERS
 from routing.addresses import network_of
 from routing.snapshot import FLAT_RATE
@@ -113,19 +114,6 @@ class TeamAccess(models.Model):
 
     def __str__(self) -> str:
         return str(self.team)
-
-
-class Strategy(models.TextChoices):
-    PRIORITY = "priority", _("Priority")
-    FILL_FIRST = "fill-first", _("Fill first")
-    ROUND_ROBIN = "round-robin", _("Round robin")
-    P2C = "p2c", _("Power of two choices")
-    RANDOM = "random", _("Random")
-    LEAST_USED = "least-used", _("Least used")
-    COST_OPTIMIZED = "cost-optimized", _("Cheapest first")
-    WEIGHTED = "weighted", _("Weighted")
-    LOWEST_LATENCY = "lowest-latency", _("Fastest first")
-    TIERS = "tiers", _("Subscription, then API key, then cheap, then free")
 
 
 class Combo(models.Model):

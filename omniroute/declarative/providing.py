@@ -41,6 +41,7 @@ CONNECTION_DEFAULTS: dict[str, Any] = {
     "requests_per_minute": 0,
     "min_gap_ms": 0,
     "max_concurrent": 0,
+    "quota_reserve": None,
     "enabled": True,
 }
 CUSTOM_FORMAT = "openai_chat"

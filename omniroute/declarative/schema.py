@@ -139,6 +139,7 @@ CONNECTION = Fields(
         "requests_per_minute": readers.whole(0, BIGGEST),
         "min_gap_ms": readers.whole(0, 60_000),
         "max_concurrent": readers.whole(0, BIGGEST),
+        "quota_reserve": readers.whole(0, 99),
         "enabled": readers.flag,
         "proxy": _proxy,
         "team": text(100),

@@ -32,6 +32,8 @@ class ConnectionSerializer(serializers.ModelSerializer[Connection]):
 
     name = serializers.CharField(max_length=100)
     priority = serializers.IntegerField(min_value=0, max_value=2_147_483_647, required=False)
+    requests_per_minute = serializers.IntegerField(min_value=0, max_value=2_147_483_647, required=False)
+    max_concurrent = serializers.IntegerField(min_value=0, max_value=2_147_483_647, required=False)
     secret = serializers.CharField(write_only=True, required=False, allow_null=True, allow_blank=True, max_length=16384)
     parameters = serializers.DictField(child=serializers.CharField(max_length=200, allow_blank=True), required=False)
     proxy = ProxyReference()
@@ -47,8 +49,8 @@ class ConnectionSerializer(serializers.ModelSerializer[Connection]):
         model = Connection
         fields = [
             "id", "provider", "name", "secret", "has_secret", "parameters", "proxy", "proxy_in_force", "priority",
-            "enabled", "team", "tags", "login", "problem", "created_at", "tested_at", "test_ok", "test_message",
-            "test_latency_ms", "testing_since",
+            *connections.PACE, "enabled", "team", "tags", "login", "problem", "created_at", "tested_at", "test_ok",
+            "test_message", "test_latency_ms", "testing_since",
         ]  # fmt: skip
         read_only_fields = ["testing_since", "tested_at", "test_ok", "test_message", "test_latency_ms"]
         validators: list[Any] = []  # the service says whether the name is free

@@ -15,6 +15,7 @@ from providers import importing, overrides, proxies, registry
 from providers.api.models import EffectiveModelSerializer, ListedSerializer, LiveSerializer, described
 from providers.api.proxies import ProxyReference
 from providers.api.shared import METHODS, Conflict
+from providers.choosing import Strategy
 from providers.entry import FORMATS, TIERS, Entry
 from providers.models import Provider
 from providers.probe import NoList
@@ -29,6 +30,7 @@ class ProviderSerializer(serializers.ModelSerializer[Provider]):
     format = serializers.ChoiceField(choices=FORMATS, required=False, allow_blank=True)
     tier = serializers.ChoiceField(choices=TIERS, required=False, allow_blank=True)
     operations = serializers.DictField(child=serializers.CharField(max_length=200), required=False)
+    strategy = serializers.ChoiceField(choices=Strategy.values, required=False, allow_blank=True)
     proxy = ProxyReference()
     overrides = serializers.JSONField(
         required=False, help_text="What else differs, in the words of a catalogue file; each key replaces a value."
@@ -39,7 +41,8 @@ class ProviderSerializer(serializers.ModelSerializer[Provider]):
     class Meta:
         model = Provider
         fields = [
-            "id", "custom", "enabled", *OVERRIDES, "transport", "overrides", "proxy", "overridden", "problem",
+            "id", "custom", "enabled", *OVERRIDES, "transport", "strategy", "overrides", "proxy", "overridden",
+            "problem",
         ]  # fmt: skip
         read_only_fields = ["custom"]
         extra_kwargs: dict[str, Any] = {

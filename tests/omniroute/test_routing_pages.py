@@ -438,3 +438,33 @@ def test_a_request_tells_its_story_in_words(admin: Client) -> None:
         assert said in page, said
     shown = admin.get(f"/api/v1/requests/{record.request_id}/").json()
     assert shown["skips"][0]["why"] == "breaker_open" and shown["attempts"][0]["kind"] == "rate_limited"
+
+
+# -- how often a connection is asked ----------------------------------------------------------------------------------
+def test_the_pace_of_a_connection_is_set_by_page_and_api(admin: Client, make_provider: Any) -> None:
+    make_provider("acme", NOWHERE)
+    row = Connection.objects.get()
+    page = reverse("providers:connection_edit", args=[row.pk])
+    pace = {"weight": "3", "requests_per_minute": "60", "min_gap_ms": "5", "max_concurrent": "4", "quota_reserve": "20"}
+    assert admin.post(page, {"name": "c1", "priority": "1", "enabled": "on", **pace}).status_code == 302
+    row.refresh_from_db()
+    assert {name: str(getattr(row, name)) for name in pace} == pace
+    wrong = admin.post(page, {"name": "c1", "priority": "1", **pace, "quota_reserve": "100", "weight": "-1"})
+    assert set(wrong.context["form"].errors) == {"quota_reserve", "weight"}
+    reply = admin.patch(f"/api/v1/connections/{row.pk}/", {"quota_reserve": None}, content_type="application/json")
+    assert (reply.status_code, reply.json()["weight"], reply.json()["quota_reserve"]) == (200, 3, None)
+    bad = admin.patch(f"/api/v1/connections/{row.pk}/", {"min_gap_ms": 70_000}, content_type="application/json")
+    assert bad.status_code == 400 and "min_gap_ms" in bad.json()["error"]["fields"]
+
+
+def test_the_choice_among_connections_is_a_providers_own(admin: Client, make_provider: Any) -> None:
+    make_provider("acme", NOWHERE)
+    page = reverse("providers:edit", args=["acme"])
+    form = admin.get(page).context["form"]
+    data = {"name": "Acme", "format": "openai_chat", "base_url": NOWHERE, "tier": "api_key", "transport": "fast"}
+    data |= {"allow_private_network": "on", "model_ids": "large", "strategy": "round-robin"}
+    assert "tiers" not in [value for value, _label in form.fields["strategy"].choices]
+    assert admin.post(page, data).status_code == 302
+    assert admin.get("/api/v1/providers/acme/").json()["strategy"] == "round-robin"
+    wrong = admin.patch("/api/v1/providers/acme/", {"strategy": "guess"}, content_type="application/json")
+    assert wrong.status_code == 400
