@@ -51,6 +51,10 @@ class UsageRecord(models.Model):
     client_address = models.GenericIPAddressField(_("address"), null=True)
     user_agent = models.CharField(_("user agent"), max_length=200, blank=True)
     dropped = models.CharField(_("not carried"), max_length=500, blank=True)
+    policies = models.CharField(_("policies"), max_length=500, blank=True)
+    cache = models.CharField(_("cache"), max_length=10, blank=True)  # hit, semantic, repeated, miss
+    saved_tokens = models.PositiveBigIntegerField(_("tokens saved"), default=0)
+    saved_usd = models.DecimalField(_("saved"), max_digits=18, decimal_places=10, default=0)
 
     class Meta:
         verbose_name, verbose_name_plural = _("request"), _("requests")

@@ -72,9 +72,13 @@ COLUMNS = {
     "client_address": "inet",
     "user_agent": "text",
     "dropped": "text",
+    "policies": "text",
+    "cache": "text",
+    "saved_tokens": "bigint",
+    "saved_usd": "numeric",
 }
 _LISTS = [number for number, kind in enumerate(COLUMNS.values()) if kind == "jsonb"]
-_COST = list(COLUMNS).index("cost_usd")
+_MONEY = [list(COLUMNS).index(name) for name in ("cost_usd", "saved_usd")]
 _encode = msgspec.json.Encoder().encode
 _MOST_USD, _CENT = Decimal(10**8 - 1), Decimal("1e-10")
 
@@ -190,8 +194,8 @@ def _for_sqlite(row: tuple[Any, ...]) -> list[Any]:
     values = list(row)
     for number in _LISTS:
         values[number] = _encode(values[number]).decode()
-    if values[_COST] is not None:
-        values[_COST] = str(values[_COST])
+    for number in _MONEY:
+        values[number] = None if values[number] is None else str(values[number])
     return values
 
 
@@ -245,6 +249,10 @@ def _row(o: Outcome) -> tuple[Any, ...]:
         o.client_address and _address(o.client_address),
         o.user_agent[:200],
         o.dropped[:500],
+        o.policies[:500],
+        o.cache[:10],
+        _whole(o.saved_tokens, _BIG),
+        min(o.saved_usd, _MOST_USD).quantize(_CENT),
     )
 
 

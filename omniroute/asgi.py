@@ -28,6 +28,7 @@ from routing.board import News
 from routing.gateway.consumer import Gateway
 from routing.gateway.endpoints import is_client_path as is_client_api
 from routing.gateway.exchange import Limits
+from routing.gateway.replay import open_shelf
 from routing.health import HealthSync, claim_probe
 from routing.publish import Publisher
 
@@ -47,7 +48,9 @@ class Runtime:
         journal = settings.DATA_DIR / "outbox"
         self.outbox = Outbox(journal, record.store, observe=metrics.observe)
         limits = Limits(max_body=settings.MAX_BODY_BYTES)
-        self.gateway = Gateway(self.outbox.put, complain, metrics.reject, limits=limits, claim=claim)
+        self.gateway = Gateway(
+            self.outbox.put, complain, metrics.reject, limits=limits, claim=claim, shelf=open_shelf(settings.REDIS_URL)
+        )
         self.publisher = Publisher(self.gateway.publish)
         self.health = HealthSync(self._news, self._learn)
         self._loop: asyncio.AbstractEventLoop | None = None

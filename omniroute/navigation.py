@@ -62,6 +62,8 @@ GROUPS = (
             Row(_("Combos"), "route", "routing:combos", may("routing.view_combo")),
             Row(_("Aliases"), "label", "routing:aliases", may("routing.view_alias")),
             Row(_("Health"), "monitor_heart", "routing:health", may("routing.view_healthstate")),
+            Row(_("Policies"), "shield", "policies:list", may("routing.view_policy")),
+            Row(_("Cache"), "cached", "cache:page", may("routing.view_cachesettings")),
             Row(
                 _("Settings"),
                 "tune",

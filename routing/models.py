@@ -11,6 +11,10 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from routing.shaping import CacheFlush as CacheFlush
+from routing.shaping import CacheSettings as CacheSettings
+from routing.shaping import Policy as Policy
+
 # What a key or a team may be allowed to ask for: the operations of the client APIs.
 ENDPOINTS = (
     "chat", "completions", "count", "embeddings", "images", "transcription", "speech", "moderation", "rerank",

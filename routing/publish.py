@@ -30,10 +30,23 @@ from providers.models import Connection, Grant, ProviderModel, Proxy
 from providers.models import Provider as ProviderRow
 from providers.prices import price_of
 from providers.upstream import Link, link
-from routing.models import Alias, ApiKey, Combo, ComboStep, ConfigVersion, GatewaySettings, TeamAccess, first_version
+from routing import policies
+from routing.models import (
+    Alias,
+    ApiKey,
+    CacheFlush,
+    CacheSettings,
+    Combo,
+    ComboStep,
+    ConfigVersion,
+    GatewaySettings,
+    Policy,
+    TeamAccess,
+    first_version,
+)
 from routing.pace import Pace
 from routing.patterns import is_plain, specificity
-from routing.snapshot import EVERYTHING, Access, Caller, Provider, Snapshot, Step, Switches, with_views
+from routing.snapshot import EVERYTHING, Access, Caching, Caller, Provider, Snapshot, Step, Switches, with_views
 from routing.snapshot import Combo as LiveCombo
 
 log = logging.getLogger(__name__)
@@ -41,7 +54,7 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
 WATCHED = (
     ProviderRow, ProviderModel, Connection, Grant, Proxy, ApiKey, Combo, ComboStep, Alias, GatewaySettings, TeamAccess,
-    User, Team, Membership,
+    User, Team, Membership, Policy, CacheSettings, CacheFlush,
 )  # fmt: skip
 # Columns that are written often and change nothing for the hot path.
 IRRELEVANT = frozenset(
@@ -87,10 +100,12 @@ def build() -> Snapshot:
     aliases = dict(Alias.objects.values_list("pattern", "target"))
     wildcards = sorted(((p, t) for p, t in aliases.items() if not is_plain(p)), key=lambda row: specificity(row[0]))
     switches = GatewaySettings.load()
+    rules = policies.live()
+    caching = CacheSettings.load()
     whole = Snapshot(
         version=number,
         built_at=time.time(),
-        callers=_callers(),
+        callers=_callers(rules),
         providers=providers,
         prefixes={prefix: p for p in providers.values() for prefix in p.entry.prefixes},
         bare=_bare(providers.values()),
@@ -99,11 +114,14 @@ def build() -> Snapshot:
         wildcards=tuple(wildcards),
         switches=Switches(**{name: getattr(switches, name) for name in Switches.__dataclass_fields__}),
         quotas=quotas.standings(),
+        policies=policies.of_caller(rules),
+        caching=Caching(**{name: getattr(caching, name) for name in Caching.__dataclass_fields__}),
+        flushed=dict(CacheFlush.objects.values_list("subject", "at")),
     )
     return with_views(whole)
 
 
-def _callers() -> dict[str, Caller]:
+def _callers(rules: policies.Rules) -> dict[str, Caller]:
     rows = ApiKey.objects.select_related("owner")
     teams: dict[int | None, Access] = {row.team_id: _access(row) for row in TeamAccess.objects.all()}
     return {
@@ -116,6 +134,7 @@ def _callers() -> dict[str, Caller]:
             expires_at=row.expires_at.timestamp() if row.expires_at else None,
             access=_access(row),
             team_access=teams.get(row.team_id, EVERYTHING),
+            policies=policies.of_caller(rules, row),
         )
         for row in rows
     }

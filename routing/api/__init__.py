@@ -9,6 +9,7 @@ from rest_framework import viewsets
 from routing.api.keys import KeyViewSet, TeamAccessViewSet
 from routing.api.names import AliasViewSet, ComboViewSet, PreviewViewSet
 from routing.api.resilience import HealthViewSet, SettingsViewSet
+from routing.api.shaping import CacheSettingsViewSet, PolicyViewSet
 
 routes: list[tuple[str, type[viewsets.GenericViewSet[Any]]]] = [
     ("keys", KeyViewSet),
@@ -18,4 +19,6 @@ routes: list[tuple[str, type[viewsets.GenericViewSet[Any]]]] = [
     ("team-access", TeamAccessViewSet),
     ("health", HealthViewSet),
     ("preview", PreviewViewSet),
+    ("policies", PolicyViewSet),
+    ("cache-settings", CacheSettingsViewSet),
 ]

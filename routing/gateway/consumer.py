@@ -26,6 +26,7 @@ from routing.gateway.intake import ClientGone, Receive, check_length, read_body
 from routing.gateway.listing import listed
 from routing.gateway.outcome import Outcome
 from routing.gateway.record import Record
+from routing.gateway.replay import Replays, Shelf
 from routing.gateway.stored import STORED, answer_stored
 from routing.gateway.writer import Send, Writer
 from routing.snapshot import Caller, Snapshot
@@ -51,11 +52,13 @@ class Gateway:
         limits: Limits | None = None,
         board: Board | None = None,
         claim: Claim | None = None,
+        shelf: Shelf | None = None,
     ) -> None:
         self._sink, self._complain, self._reject = sink, complain, reject
         self._limits, self._claim = limits or Limits(), claim
         self.board = board or Board()
         self.memory = Memory()
+        self.replays = Replays(shelf)
         self.snapshot: Snapshot | None = None
         self.in_flight = 0
         self._upstream: Upstream | None = None
@@ -65,13 +68,17 @@ class Gateway:
         """A new configuration, from any thread: requests that run keep the one they began with."""
         self.snapshot = snapshot
         self.board.configure(snapshot.switches)
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: so is what it kept
+                self._loop.call_soon_threadsafe(self.replays.follow, snapshot)
         if self._loop is not None and self._upstream is not None:
             routes = {link.route for provider in snapshot.providers.values() for link in provider.links}
             with contextlib.suppress(RuntimeError):  # the loop is closing: so are the pools
                 asyncio.run_coroutine_threadsafe(self._upstream.keep(routes), self._loop)
 
     async def aclose(self) -> None:
-        """Close the pools; call it in the gateway's loop, after the last request."""
+        """Close what is open; call it in the gateway's loop, after the last request."""
+        await self.replays.aclose()
         if self._upstream is not None:
             await self._upstream.aclose()
 
@@ -117,6 +124,7 @@ class Gateway:
             board=self.board,
             upstream=self._upstream_here(),
             memory=self.memory,
+            replays=self.replays,
             limits=self._limits,
             writer=writer,
             record=record,
@@ -167,6 +175,8 @@ class Gateway:
         """The loop we live in; asking asyncio for it costs a system call on Python 3.11."""
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
+            if self.snapshot is not None:
+                self.replays.follow(self.snapshot)
         return self._loop
 
     def _upstream_here(self) -> Upstream:

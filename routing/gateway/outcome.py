@@ -87,4 +87,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     skips: tuple[SkipNote, ...] = ()
     dropped: str = ""  # what could not be carried to the provider, comma separated
     heard: tuple[Heard, ...] = ()  # what replies said of quotas since the last outcome, of whatever request
+    policies: str = ""  # what policies did with it, comma separated
+    cache: str = ""  # hit, semantic (a hit by meaning), repeated (by its Idempotency-Key), miss; "" not asked
+    saved_tokens: int = 0  # what the kept answer took when it was made
+    saved_usd: Decimal = Decimal(0)
     pending: Pending | None = None

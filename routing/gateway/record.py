@@ -39,6 +39,10 @@ class Record:
     error_kind: str = ""
     error_message: str = ""
     dropped: tuple[str, ...] = ()
+    policies: tuple[str, ...] = ()  # what they did
+    cache: str = ""  # hit, semantic, repeated; miss; "" where no cache was asked
+    saved_tokens: int = 0
+    saved_usd: Decimal = Decimal(0)
     notes: list[AttemptNote] = field(default_factory=list)
     skips: list[SkipNote] = field(default_factory=list)
 
@@ -86,5 +90,9 @@ class Record:
             user_agent=self.user_agent,
             dropped=",".join(self.dropped),
             heard=heard,
+            policies=",".join(self.policies),
+            cache=self.cache,
+            saved_tokens=self.saved_tokens,
+            saved_usd=self.saved_usd,
             pending=self.pending,
         )

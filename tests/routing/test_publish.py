@@ -19,7 +19,18 @@ from accounts.models import Membership, Team, User
 from providers import connections, proxies
 from providers.models import Connection, Grant, Provider, ProviderModel, Proxy
 from routing import keys, publish
-from routing.models import Alias, ApiKey, Combo, ComboStep, ConfigVersion, GatewaySettings, TeamAccess
+from routing.models import (
+    Alias,
+    ApiKey,
+    CacheFlush,
+    CacheSettings,
+    Combo,
+    ComboStep,
+    ConfigVersion,
+    GatewaySettings,
+    Policy,
+    TeamAccess,
+)
 from routing.snapshot import Snapshot
 
 pytestmark = pytest.mark.django_db
@@ -195,6 +206,9 @@ def rows() -> dict[type, Any]:
         GatewaySettings: GatewaySettings.objects.create(),
         TeamAccess: TeamAccess.objects.create(team=Team.objects.create(name="u")),
         Membership: Membership.objects.create(team=team, user=user),
+        Policy: Policy.objects.create(kind="max_tokens", settings={"tokens": 5}),
+        CacheSettings: CacheSettings.objects.create(),
+        CacheFlush: CacheFlush.objects.create(subject="", at=1.0),
         Combo: combo,
         Provider: provider,
         Team: team,
