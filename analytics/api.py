@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from accounts.api_auth import SignedIn, SiteAdministrator
 from analytics import reports
+from analytics.cache_api import CacheViewSet
 from analytics.combos import figures
 from analytics.models import Result, UsageRecord
 from routing.models import Combo
@@ -133,4 +134,5 @@ class ComboFiguresViewSet(viewsets.GenericViewSet[Combo]):
 routes: list[tuple[str, type[viewsets.GenericViewSet[Any]]]] = [
     ("requests", RequestViewSet),
     ("combo-figures", ComboFiguresViewSet),
+    ("cache", CacheViewSet),
 ]

@@ -57,6 +57,10 @@ class UsageRecord(models.Model):
     dropped = models.CharField(_("not carried"), max_length=500, blank=True)
     price = models.JSONField(_("price"), null=True)  # the rates the cost was worked out with, USD per million tokens
     flat_rate = models.BooleanField(_("flat rate"), default=False)  # the cost is notional: nothing was charged
+    policies = models.CharField(_("policies"), max_length=500, blank=True)
+    cache = models.CharField(_("cache"), max_length=10, blank=True)  # hit, semantic, repeated, miss
+    saved_tokens = models.PositiveBigIntegerField(_("tokens saved"), default=0)
+    saved_usd = models.DecimalField(_("saved"), max_digits=18, decimal_places=10, default=0)
 
     class Meta:
         verbose_name, verbose_name_plural = _("request"), _("requests")

@@ -74,9 +74,13 @@ COLUMNS = {
     "dropped": "text",
     "price": "jsonb",
     "flat_rate": "boolean",
+    "policies": "text",
+    "cache": "text",
+    "saved_tokens": "bigint",
+    "saved_usd": "numeric",
 }
 _JSON = [number for number, kind in enumerate(COLUMNS.values()) if kind == "jsonb"]
-_COST = list(COLUMNS).index("cost_usd")
+_MONEY = [list(COLUMNS).index(name) for name in ("cost_usd", "saved_usd")]
 _encode = msgspec.json.Encoder().encode
 
 
@@ -192,8 +196,8 @@ def _for_sqlite(row: tuple[Any, ...]) -> list[Any]:
     values = list(row)
     for column in _JSON:
         values[column] = None if values[column] is None else _encode(values[column]).decode()
-    if values[_COST] is not None:
-        values[_COST] = str(values[_COST])
+    for column in _MONEY:
+        values[column] = None if values[column] is None else str(values[column])
     return values
 
 
@@ -250,6 +254,10 @@ def _row(o: Outcome) -> tuple[Any, ...]:
         o.dropped[:500],
         o.rates,
         o.flat_rate,
+        o.policies[:500],
+        o.cache[:10],
+        _whole(o.saved_tokens, _BIG),
+        charged(o.saved_usd),
     )
 
 

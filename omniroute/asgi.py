@@ -31,6 +31,7 @@ from routing.gateway.consumer import Gateway
 from routing.gateway.endpoints import is_client_path as is_client_api
 from routing.gateway.exchange import Limits
 from routing.gateway.outcome import Outcome
+from routing.gateway.replay import open_shelf
 from routing.health import HealthSync, claim_probe
 from routing.publish import Publisher
 from routing.state import open_state
@@ -60,6 +61,7 @@ class Runtime:
             claim=claim,
             state=state,
             ledger=ledger.standing,
+            shelf=open_shelf(settings.REDIS_URL),
         )
         self.publisher = Publisher(self.gateway.publish)
         self.health = HealthSync(self._news, self._learn)

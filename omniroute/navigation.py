@@ -65,6 +65,8 @@ GROUPS = (
             Row(_("Health"), "monitor_heart", "routing:health", may("routing.view_healthstate")),
             Row(_("Limits"), "speed", "admin:routing_limit_changelist", may_in_admin("routing.view_limit")),
             Row(_("Address rules"), "shield", "admin:routing_iprule_changelist", may_in_admin("routing.view_iprule")),
+            Row(_("Policies"), "shield", "policies:list", may("routing.view_policy")),
+            Row(_("Cache"), "cached", "cache:page", may("routing.view_cachesettings")),
             Row(
                 _("Settings"),
                 "tune",

@@ -26,6 +26,8 @@ urlpatterns = [
     path("dashboard/proxies/", include(proxy_urls)),
     path("dashboard/quotas/", include(quota_urls)),
     path("dashboard/budgets/", include("analytics.budget_urls")),
+    path("dashboard/policies/", include("routing.policy_urls")),
+    path("dashboard/cache/", include("analytics.cache_urls")),
     path("dashboard/", include("routing.urls")),
     path("dashboard/", include("analytics.urls")),
     path("dashboard/", include("accounts.dashboard_urls")),

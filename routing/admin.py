@@ -18,7 +18,7 @@ from modeltranslation.utils import build_localized_fieldname
 from unfold.admin import ModelAdmin, TabularInline
 
 from routing import combos, keys
-from routing.models import Alias, ApiKey, Budget, Combo, ComboStep, GatewaySettings, IpRule, Limit
+from routing.models import Alias, ApiKey, Budget, Combo, ComboStep, GatewaySettings, IpRule, Limit, Policy
 
 
 class ApiKeyForm(forms.ModelForm):
@@ -173,3 +173,11 @@ class GatewaySettingsAdmin(ModelAdmin):
             messages.info(request, _t("The settings have their defaults."))
             return redirect("home")
         return redirect(reverse("admin:routing_gatewaysettings_change", args=[1]))
+
+
+@admin.register(Policy)
+class PolicyAdmin(ModelAdmin):
+    list_display = ("kind", "team", "api_key", "enabled")
+    list_filter = ("kind", "enabled")
+    list_select_related = ("team", "api_key")
+    autocomplete_fields = ("team", "api_key")

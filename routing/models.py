@@ -16,6 +16,9 @@ from django.utils.translation import gettext_lazy as _
 from providers.choosing import Strategy as Strategy
 from providers.entry import TIERS
 from routing.addresses import network_of
+from routing.shaping import CacheFlush as CacheFlush
+from routing.shaping import CacheSettings as CacheSettings
+from routing.shaping import Policy as Policy
 from routing.snapshot import FLAT_RATE
 
 # What a key or a team may be allowed to ask for: the operations of the client APIs.

@@ -30,23 +30,26 @@ from providers.models import Connection, Grant, ProviderModel, Proxy
 from providers.models import Provider as ProviderRow
 from providers.prices import price_of
 from providers.upstream import Link, link
-from routing import spending
+from routing import policies, spending
 from routing.models import (
     Alias,
     ApiKey,
     Budget,
+    CacheFlush,
+    CacheSettings,
     Combo,
     ComboStep,
     ConfigVersion,
     GatewaySettings,
     IpRule,
     Limit,
+    Policy,
     TeamAccess,
     first_version,
-)  # fmt: skip
+)
 from routing.pace import Pace
 from routing.patterns import is_plain, specificity
-from routing.snapshot import EVERYTHING, Access, Caller, Provider, Snapshot, Step, Switches, with_views
+from routing.snapshot import EVERYTHING, Access, Caching, Caller, Provider, Snapshot, Step, Switches, with_views
 from routing.snapshot import Budget as LiveBudget
 from routing.snapshot import Combo as LiveCombo
 
@@ -55,7 +58,7 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
 WATCHED = (
     ProviderRow, ProviderModel, Connection, Grant, Proxy, ApiKey, Combo, ComboStep, Alias, GatewaySettings, TeamAccess,
-    User, Team, Membership,
+    User, Team, Membership, Policy, CacheSettings, CacheFlush,
     Limit, Budget, IpRule,
 )  # fmt: skip
 # Columns that are written often and change nothing for the hot path.
@@ -103,10 +106,12 @@ def build() -> Snapshot:
     aliases = dict(Alias.objects.values_list("pattern", "target"))
     wildcards = sorted(((p, t) for p, t in aliases.items() if not is_plain(p)), key=lambda row: specificity(row[0]))
     switches = GatewaySettings.load()
+    rules = policies.live()
+    caching = CacheSettings.load()
     whole = Snapshot(
         version=number,
         built_at=time.time(),
-        callers=_callers(budgets, limits),
+        callers=_callers(budgets, limits, rules),
         providers=providers,
         prefixes={prefix: p for p in providers.values() for prefix in p.entry.prefixes},
         bare=_bare(providers.values()),
@@ -118,11 +123,14 @@ def build() -> Snapshot:
         budgets=budgets.get(("global", None), ()),
         spending=any(provider.budgets for provider in providers.values()),
         addresses=spending.live_addresses(switches.address_mode),
+        policies=policies.of_caller(rules),
+        caching=Caching(**{name: getattr(caching, name) for name in Caching.__dataclass_fields__}),
+        flushed=dict(CacheFlush.objects.values_list("subject", "at")),
     )
     return with_views(whole)
 
 
-def _callers(budgets: spending.Budgets, limits: spending.Limits) -> dict[str, Caller]:
+def _callers(budgets: spending.Budgets, limits: spending.Limits, rules: policies.Rules) -> dict[str, Caller]:
     rows = ApiKey.objects.select_related("owner")
     teams: dict[int | None, Access] = {row.team_id: _access(row) for row in TeamAccess.objects.all()}
     return {
@@ -137,6 +145,7 @@ def _callers(budgets: spending.Budgets, limits: spending.Limits) -> dict[str, Ca
             team_access=teams.get(row.team_id, EVERYTHING),
             limits=spending.of_caller(limits, row),
             budgets=tuple(budget for found in spending.of_caller(budgets, row) for budget in found),
+            policies=policies.of_caller(rules, row),
         )
         for row in rows
     }

@@ -11,6 +11,7 @@ from providers.entry import Entry, Price
 from providers.quota.windows import Left
 from providers.upstream import Link
 from routing.addresses import Addresses
+from routing.gateway.policies.base import Rule
 from routing.pace import Pace
 
 FLAT_RATE = frozenset(("subscription", "free"))
@@ -68,6 +69,7 @@ class Caller:
     team_access: Access = EVERYTHING
     limits: tuple[Limit, ...] = ()
     budgets: tuple[Budget, ...] = ()
+    policies: tuple[Rule, ...] = ()  # everybody's, the team's and the key's
 
 
 ANYBODY = Caller(key_id=None, key_name="")
@@ -152,6 +154,22 @@ class Switches:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Caching:
+    """CacheSettings, as the hot path reads them."""
+
+    exact: bool = False
+    any_temperature: bool = False  # also answers that would differ from time to time
+    per_team: bool = False  # the keys of a team share their answers
+    ttl_seconds: int = 3600
+    max_entries: int = 1000
+    max_mb: int = 64  # of one process's memory
+    semantic: bool = False
+    semantic_percent: int = 95  # how near two questions must be
+    semantic_entries: int = 1000  # per caller
+    idempotency_seconds: int = 5  # 0: the header is not looked at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """One version of the configuration. ``callers`` by SHA-256 of the key (hex), ``prefixes`` by the word before the
     slash, ``bare`` from a model id to the connected providers that list it; ``built_at`` is Unix time."""
@@ -166,6 +184,9 @@ class Snapshot:
     aliases: Mapping[str, str] = field(default_factory=dict)
     wildcards: tuple[tuple[str, str], ...] = ()  # (pattern, target), the most specific first
     switches: Switches = Switches()
+    policies: tuple[Rule, ...] = ()  # of whoever has no key
+    caching: Caching = Caching()
+    flushed: Mapping[str, float] = field(default_factory=dict)  # "" all, "key:7", "model:NAME" → Unix time
     quotas: Mapping[int, tuple[Left, ...]] = field(default_factory=dict)  # what is left, by connection id
     budgets: tuple[Budget, ...] = ()  # of everybody together
     spending: bool = False  # some provider or tier has a budget

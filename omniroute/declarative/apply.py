@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from django.db import transaction
 
-from omniroute.declarative import keys, providing, routes, spending, ways
+from omniroute.declarative import keys, providing, routes, shaping, spending, ways
 from omniroute.declarative.changes import Change, Work
 from omniroute.declarative.document import BadDocument, Variable, read
 from omniroute.declarative.schema import Document, check
@@ -72,3 +72,7 @@ def _sections(document: Document, work: Work) -> None:
         routes.apply_settings(document.settings, work)
     if document.resilience is not None:
         routes.apply_resilience(document.resilience, work)
+    if document.policies is not None:
+        shaping.apply_policies(document.policies, work)
+    if document.cache is not None:
+        shaping.apply_cache(document.cache, work)

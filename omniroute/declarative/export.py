@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from modeltranslation.utils import build_localized_fieldname
 
-from omniroute.declarative import routes, spending
+from omniroute.declarative import routes, shaping, spending
 from omniroute.declarative.changes import shown
 from omniroute.declarative.document import escape, plain
 from omniroute.declarative.providing import CONNECTION_DEFAULTS, DEFAULTS
@@ -52,6 +52,8 @@ def export(*, with_secrets: bool = False) -> str:
         "ip_rules": spending.ip_rules(),
         "settings": _settings(),
         "resilience": _resilience(),
+        "policies": shaping.policies(),
+        "cache": shaping.cache(),
     }
     header = _header(names.given, len(client_keys), left_out)
     body = {"version": 1, **{name: section for name, section in sections.items() if section}}

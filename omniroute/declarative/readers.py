@@ -187,7 +187,7 @@ def secret(node: Node, path: str) -> str:
 
 
 def flag(node: Node, path: str) -> bool:
-    value = _unquoted(node)
+    value = unquoted(node)
     if not isinstance(value, bool):
         raise wrong(node, path, "must be true or false")
     return value
@@ -195,7 +195,7 @@ def flag(node: Node, path: str) -> bool:
 
 def whole(low: int, high: int) -> Reader:
     def read(node: Node, path: str) -> int:
-        value = _unquoted(node)
+        value = unquoted(node)
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             raise wrong(node, path, f"must be a whole number from {low} to {high}")
         return value
@@ -205,7 +205,7 @@ def whole(low: int, high: int) -> Reader:
 
 def price(node: Node, path: str) -> Decimal:
     """USD per million tokens, as exact as the column keeps it."""
-    value = _unquoted(node)
+    value = unquoted(node)
     if isinstance(value, bool) or not isinstance(value, int | Decimal) or not 0 <= value < 10**8:
         raise wrong(node, path, "must be a number of USD from 0 to 99999999")
     exact = Decimal(value)
@@ -262,7 +262,7 @@ def duplicates(items: list[Item], key: Callable[[Item], Any], name: Callable[[It
             yield item.problem(None, f"{name(item)} is there twice (first on line {earlier.line}).")
 
 
-def _unquoted(node: Node) -> Any:
+def unquoted(node: Node) -> Any:
     """The environment holds text only: there, what it looks like counts."""
     return plain(node.value) if node.borrowed and isinstance(node.value, str) else node.value
 

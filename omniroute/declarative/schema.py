@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from omniroute.declarative import readers
+from omniroute.declarative import readers, shaping
 from omniroute.declarative.document import BadDocument, Node, Problem
 from omniroute.declarative.readers import Fields, Item, listing, text, wrong
 from omniroute.i18n.languages import LANGUAGES
@@ -15,8 +15,10 @@ from providers.catalogue import operation_fault
 from providers.connections import BadConnection, check_tags
 from providers.entry import CAPABILITIES, FORMATS, OPERATIONS, TIERS, TRANSPORTS
 from routing.addresses import MODES
+from routing.gateway.policies import KINDS
 from routing.models import ENDPOINTS
 from routing.patterns import is_plain
+from routing.snapshot import Caching
 from routing.strategies import STRATEGIES
 
 BIGGEST = 2_147_483_647
@@ -249,6 +251,24 @@ IP_RULE = Fields(
     },
     required=("network", "action"),
 )
+POLICY = Fields(
+    {
+        "kind": readers.choice(*KINDS),
+        "scope": readers.choice("global", "team", "key"),
+        "name": text(100),
+        "user": text(254),
+        "team": text(100),
+        "enabled": readers.flag,
+        "settings": shaping.settings,
+    },
+    required=("kind",),
+)
+CACHE = Fields(
+    {
+        name: readers.flag if name in shaping.FLAGS else readers.whole(0, BIGGEST)
+        for name in Caching.__dataclass_fields__
+    }
+)
 ROOT: dict[str, readers.Reader] = {
     "version": readers.whole(1, 1),
     "proxies": listing(PROXY),
@@ -264,6 +284,8 @@ ROOT: dict[str, readers.Reader] = {
     "ip_rules": listing(IP_RULE),
     "settings": SETTINGS,
     "resilience": RESILIENCE,
+    "policies": listing(POLICY),
+    "cache": CACHE,
 }
 
 
@@ -284,6 +306,8 @@ class Document:
     ip_rules: list[Item] | None = None
     settings: Item | None = None
     resilience: Item | None = None
+    policies: list[Item] | None = None
+    cache: Item | None = None
 
 
 def check(root: Node) -> Document:
@@ -316,9 +340,16 @@ def _repeated(document: Document) -> Iterator[Problem]:
     yield from readers.duplicates(document.limits or [], _whose, lambda i: f"the limit of {i['scope']} {i['name']}")
     budgets = document.budgets or []
     yield from readers.duplicates(budgets, _period, lambda i: f"the budget of {i['scope']} {i.get('name', '')}".strip())
+    policies = document.policies or []
+    yield from readers.duplicates(policies, _ruled, lambda i: f"policy {i['kind']}")
     keys = document.api_keys or []
     yield from readers.duplicates(keys, key_identity, lambda i: f"api key {i['name']}")
     yield from readers.duplicates([i for i in keys if i.get("key")], lambda i: i["key"], lambda i: "this api key's key")
+
+
+def _ruled(item: Item) -> tuple[str, ...]:
+    names = ("kind", "scope", "name", "user", "team")
+    return tuple(str(item.get(name, "global" if name == "scope" else "")) for name in names)
 
 
 def key_identity(item: Item) -> tuple[str, str, str]:

@@ -9,6 +9,7 @@ from rest_framework import viewsets
 from routing.api.keys import KeyViewSet, TeamAccessViewSet
 from routing.api.names import AliasViewSet, ComboViewSet, PreviewViewSet
 from routing.api.resilience import HealthViewSet, SettingsViewSet
+from routing.api.shaping import CacheSettingsViewSet, PolicyViewSet
 from routing.api.spending import BudgetViewSet, IpRuleViewSet, LimitViewSet
 
 routes: list[tuple[str, type[viewsets.GenericViewSet[Any]]]] = [
@@ -22,4 +23,6 @@ routes: list[tuple[str, type[viewsets.GenericViewSet[Any]]]] = [
     ("team-access", TeamAccessViewSet),
     ("health", HealthViewSet),
     ("preview", PreviewViewSet),
+    ("policies", PolicyViewSet),
+    ("cache-settings", CacheSettingsViewSet),
 ]

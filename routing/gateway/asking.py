@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace as changed
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,6 +15,7 @@ from providers.tailoring import traits_of
 from providers.upstream import Attempt
 from providers.wire.formats import FORMATS
 from providers.wire.openai_chat.passing import ChatRequest, parse
+from providers.wire.traits import Traits
 from providers.wire.translation import Asked
 from providers.wire.types import Part, Request
 from providers.wrapping import rewrites
@@ -21,6 +24,11 @@ from routing.gateway.foreign import foreign
 from routing.gateway.keeper import Keeper
 from routing.gateway.lanes import Lane, lane_for
 from routing.gateway.peek import Peek, document, peek
+from routing.gateway.policies import Draft
+from routing.gateway.policies.base import Fields
+from routing.gateway.policies.saying import in_place, on
+from routing.gateway.replay.question import Question
+from routing.gateway.shaping import shaped
 from routing.gateway.worst import Demand
 
 if TYPE_CHECKING:
@@ -52,13 +60,14 @@ class Memory:
 class Asking:
     """One request of an exchange: peeked at first, parsed only when an attempt must be translated."""
 
-    __slots__ = ("_asked", "_canonical", "_exchange", "peek")
+    __slots__ = ("_asked", "_canonical", "_exchange", "draft", "peek")
 
     def __init__(self, exchange: Exchange, body: bytes) -> None:
         call = exchange.call
         self._exchange = exchange
         self._canonical: Request | None = None
         self._asked: Asked | None = None
+        self.draft: Draft | None = None  # what the policies made of it
         self.peek: Peek | ChatRequest
         if call.endpoint.format == "openai_chat":
             self.peek = parse(body, call.endpoint.operation)
@@ -82,9 +91,35 @@ class Asking:
         """What it may need at most."""
         return Demand(self._exchange.call.endpoint.operation, body, self.peek.fields)
 
+    async def obey(self, size: int) -> None:
+        """Go on as the caller's policies leave it; ``size`` of the body in bytes. Raises Refusal."""
+        self.draft = await shaped(self._exchange, self.peek.fields, size)
+        self.peek = _with_fields(self.peek, self.draft.fields)
+
+    def question(self) -> Question:
+        """What is asked, for whoever keeps answers."""
+        call, peek = self._exchange.call, self.peek
+        endpoint = call.endpoint
+        return Question(
+            draft=self.draft or Draft(operation=endpoint.operation, format=endpoint.format, fields=peek.fields),
+            model=self.model,
+            name=call.name,
+            stream=self.stream,
+            array=call.array,
+            include_usage=getattr(peek, "include_usage", False),
+            headers=getattr(peek, "headers", ()),
+            asked=self.asked if endpoint.operation == "chat" else None,
+        )
+
     def lane(self, attempt: Attempt) -> Lane:
         """How this attempt is asked and its answer told."""
-        return lane_for(attempt, self._exchange.call, self.seen_by(attempt), self.canonical, self.asked, self._remember)
+        peek, canonical = self.seen_by(attempt), self.canonical
+        if self.draft is not None and self.draft.wants:
+            traits = traits_of(attempt.entry, attempt.model)
+            if attempt.entry.format == self._exchange.call.endpoint.format:
+                peek = self._wanted(self.draft, peek, traits, attempt.model)
+            canonical = partial(self._canonical_of, self.draft, traits)
+        return lane_for(attempt, self._exchange.call, peek, canonical, self.asked, self._remember)
 
     def seen_by(self, attempt: Attempt) -> Peek | ChatRequest:
         """The request as it was peeked at, ``ours`` also when this attempt's vendor would not take it as it is."""
@@ -94,6 +129,16 @@ class Asking:
             mended = foreign(attempt.entry.format, peek.fields, traits) or rewrites(attempt.entry)
             peek = replace(peek, ours=mended)
         return peek
+
+    def _wanted(self, draft: Draft, peek: Peek | ChatRequest, traits: Traits, model: str) -> Peek | ChatRequest:
+        """What the policies want of this attempt, in the client's own body; where that cannot be, it is translated."""
+        fields = in_place(draft.format, peek.fields, draft.wants, traits, model, draft.operation)
+        if fields is None and isinstance(peek, Peek):
+            return replace(peek, ours=True)
+        return peek if fields is None else _with_fields(peek, fields)
+
+    def _canonical_of(self, draft: Draft, traits: Traits) -> Request:
+        return on(self.canonical(), draft.wants, traits)
 
     def canonical(self) -> Request:
         """The whole request, its history and proofs put back. Raises Refusal."""
@@ -136,6 +181,12 @@ class Asking:
 
     def _unstored(self) -> bool:
         return bytes(self.peek.fields.get("store", b"")) == b"false"
+
+
+def _with_fields(peek: Peek | ChatRequest, fields: Fields) -> Peek | ChatRequest:
+    if isinstance(peek, ChatRequest):
+        return changed(peek, fields=dict(fields))
+    return replace(peek, fields=dict(fields))
 
 
 def _refers(fields: Mapping[str, msgspec.Raw]) -> bool:

@@ -27,6 +27,7 @@ from routing.gateway.listing import listed
 from routing.gateway.outcome import Outcome
 from routing.gateway.purses import Ledger, Purses
 from routing.gateway.record import Record
+from routing.gateway.replay import Replays, Shelf
 from routing.gateway.stored import STORED, answer_stored
 from routing.gateway.writer import Send, Writer
 from routing.snapshot import Caller, Snapshot
@@ -56,12 +57,14 @@ class Gateway:
         claim: Claim | None = None,
         state: State | None = None,
         ledger: Ledger | None = None,
+        shelf: Shelf | None = None,
     ) -> None:
         self._sink, self._complain, self._reject = sink, complain, reject
         self._limits, self._claim = limits or Limits(), claim
         self.board = board or Board()
         self.memory = Memory()
         self.purses = Purses(state or LocalState(), ledger)
+        self.replays = Replays(shelf)
         self.snapshot: Snapshot | None = None
         self.in_flight = 0
         self._upstream: Upstream | None = None
@@ -71,6 +74,9 @@ class Gateway:
         """A new configuration, from any thread: requests that run keep the one they began with."""
         self.snapshot = snapshot
         self.board.configure(snapshot.switches)
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: so is what it kept
+                self._loop.call_soon_threadsafe(self.replays.follow, snapshot)
         if self._loop is not None and self._upstream is not None:
             routes = {link.route for provider in snapshot.providers.values() for link in provider.links}
             with contextlib.suppress(RuntimeError):  # the loop is closing: so are the pools
@@ -88,8 +94,9 @@ class Gateway:
                 asyncio.run_coroutine_threadsafe(self.purses.confirm(outcomes), self._loop)
 
     async def aclose(self) -> None:
-        """Close pools and state; call it in the gateway's loop, after the last request."""
+        """Close what is open; call it in the gateway's loop, after the last request."""
         await self.purses.aclose()
+        await self.replays.aclose()
         if self._upstream is not None:
             await self._upstream.aclose()
 
@@ -138,6 +145,7 @@ class Gateway:
             upstream=self._upstream_here(),
             memory=self.memory,
             purses=self.purses,
+            replays=self.replays,
             limits=self._limits,
             writer=writer,
             record=record,
@@ -192,6 +200,8 @@ class Gateway:
         """The loop we live in; asking asyncio for it costs a system call on Python 3.11."""
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
+            if self.snapshot is not None:
+                self.replays.follow(self.snapshot)
         return self._loop
 
     def _upstream_here(self) -> Upstream:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
 from providers.failures import classify
 from providers.transport.base import Timeouts, TransportError
@@ -19,9 +19,11 @@ from routing.gateway.attempts import NO_PACE, Claim, Tries
 from routing.gateway.counting import count
 from routing.gateway.endpoints import Call, Headers
 from routing.gateway.lanes import Answer, Lane, Prepared
+from routing.gateway.policies import Rule
 from routing.gateway.purses import Purses
 from routing.gateway.record import Record
 from routing.gateway.relay import KeepAlive, Opened, open_stream
+from routing.gateway.replay import Replays
 from routing.gateway.services import OPERATIONS, answer
 from routing.gateway.worst import Demand
 from routing.gateway.writer import JSON_TYPE, Header, Writer
@@ -60,6 +62,7 @@ class Exchange:
     upstream: Upstream
     memory: Memory
     purses: Purses
+    replays: Replays
     limits: Limits
     writer: Writer
     record: Record
@@ -70,6 +73,7 @@ class Exchange:
     ticket: Ticket | None = None
     session: bytes | None = None  # the conversation, where it matters who answers it
     finished: bool = False
+    keepers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     last_words: Callable[[Refusal], bytes | None] | None = None  # of a stream that has begun
 
     async def answer(self, body: bytes) -> None:
@@ -80,11 +84,23 @@ class Exchange:
             return
         asking = Asking(self, body)
         self.record.requested_model, self.record.stream = asking.model, asking.stream
+        if self.rules:
+            await asking.obey(len(body))
+        await self.replays.through(self, asking.question, lambda: self._ask(asking, body))
+
+    async def _ask(self, asking: Asking, body: bytes) -> None:
+        """Have somebody answer."""
         ticket = self.begin(asking.model, asking.demand(body), asking)
-        if operation == "count":
+        if self.call.endpoint.operation == "count":
             await count(self, asking, ticket)
         else:
             await (self._stream(asking, ticket) if asking.stream else self._whole(asking, ticket))
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The caller's policies; those of everybody for somebody without a key."""
+        caller = self.record.caller
+        return self.snapshot.policies if caller.key_id is None else caller.policies
 
     def begin(
         self,
@@ -199,22 +215,34 @@ class Exchange:
         self.last_words = opened.reader.fail
         try:
             self._spoke(attempt)
-            alive.touch()
-            await self.writer.begin_stream(self.reply_headers(attempt, prepared.dropped))
-            if opened.held:
-                await self.writer.piece(opened.held)
-            failure = await opened.relay(self.writer, alive)
-            if failure is not None:
-                failure = cleaned(attempt, classify(failure, attempt.entry.failures))
-                self.tries.failed(failure)
-                raise refusal_for(failure, 1)
-            self.tries.answered()
-            await self.writer.end_stream()
-            self.finished = True
+            try:
+                await self._pass_on(opened, attempt, alive, prepared)
+            finally:
+                self.record.settle(opened.reader.usage, prepared.body, opened.reader.sample())
+            await self.told()
             await opened.drain()
         finally:
-            self.record.settle(opened.reader.usage, prepared.body, opened.reader.sample())
             await opened.reply.aclose()
+
+    async def _pass_on(self, opened: Opened, attempt: Attempt, alive: KeepAlive, prepared: Prepared) -> None:
+        assert self.tries is not None
+        alive.touch()
+        await self.writer.begin_stream(self.reply_headers(attempt, prepared.dropped))
+        if opened.held:
+            await self.writer.piece(opened.held)
+        failure = await opened.relay(self.writer, alive)
+        if failure is not None:
+            failure = cleaned(attempt, classify(failure, attempt.entry.failures))
+            self.tries.failed(failure)
+            raise refusal_for(failure, 1)
+        self.tries.answered()
+        await self.writer.end_stream()
+        self.finished = True
+
+    async def told(self) -> None:
+        """The client has its answer: whoever keeps it does so now."""
+        while self.keepers:
+            await self.keepers.pop()()
 
     def _prepare(self, asking: Asking, attempt: Attempt) -> tuple[Lane, Prepared]:
         """How an attempt is asked, and what it is sent; the record knows from now on whom it goes to.
@@ -253,5 +281,5 @@ class Exchange:
             (b"x-omniroute-provider", provider.encode()),
             (b"x-omniroute-model", model.encode("ascii", "replace")),
             (b"x-omniroute-attempts", str(max(self.tries.made, 1) if self.tries else 1).encode()),
-            (b"x-omniroute-cache", b"bypass"),
+            (b"x-omniroute-cache", self.record.cache.encode() or b"bypass"),
         ]

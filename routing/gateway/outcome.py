@@ -113,4 +113,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     charges: tuple[Charge, ...] = ()
     rates: dict[str, str] | None = None
     flat_rate: bool = False
+    policies: str = ""  # what policies did with it, comma separated
+    cache: str = ""  # hit, semantic (a hit by meaning), repeated (by its Idempotency-Key), miss; "" not asked
+    saved_tokens: int = 0  # what the kept answer took when it was made
+    saved_usd: Decimal = Decimal(0)
     pending: Pending | None = None

@@ -46,6 +46,10 @@ class Record:
     charges: tuple[Charge, ...] = ()
     waived: bool = False
     sent: bytes = b""  # the last attempt's body
+    policies: tuple[str, ...] = ()  # what they did
+    cache: str = ""  # hit, semantic, repeated; miss; "" where no cache was asked
+    saved_tokens: int = 0
+    saved_usd: Decimal = Decimal(0)
     notes: list[AttemptNote] = field(default_factory=list)
     skips: list[SkipNote] = field(default_factory=list)
 
@@ -117,5 +121,9 @@ class Record:
             charges=self.charges,
             rates=rates(self.price),
             flat_rate=self.flat_rate,
+            policies=",".join(self.policies),
+            cache=self.cache,
+            saved_tokens=self.saved_tokens,
+            saved_usd=self.saved_usd,
             pending=self.pending,
         )

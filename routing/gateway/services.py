@@ -7,6 +7,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from msgspec import Raw
+from msgspec.json import encode
+
 from providers.failures import classify
 from providers.transport.base import Reply, TransportError
 from providers.upstream import MAX_REPLY, Attempt, cleaned, transport_failure
@@ -17,8 +20,12 @@ from providers.wire.media.job import Answer, Dialect, Job, Outgoing, dialect_of
 from providers.wire.types import Usage
 from routing.gateway.answers import refusal_for
 from routing.gateway.attempts import Tries
+from routing.gateway.peek import fields_of
+from routing.gateway.policies import Draft
 from routing.gateway.record import Record
 from routing.gateway.relay import KeepAlive
+from routing.gateway.replay.question import Question
+from routing.gateway.shaping import shaped_body
 from routing.gateway.worst import Demand
 from routing.gateway.writer import Header
 
@@ -46,8 +53,21 @@ async def answer(
     Raises Refusal for what is to be told to the client.
     """
     record = exchange.record
-    job = _job(operation, record.client_format, headers, body, name)
+    kind = next((value for key, value in headers if key == b"content-type"), b"").decode("latin-1")
+    body = await shaped_body(exchange, body, kind)
+    job = _job(operation, record.client_format, kind, body, name)
     record.requested_model, record.stream = job.model, job.stream
+
+    def question() -> Question:
+        fields = {"": Raw(encode(body))} if operation == "transcription" else fields_of(body)
+        draft = Draft(operation=operation, format=record.client_format, fields=fields)
+        return Question(draft=draft, model=job.model, name=name, stream=job.stream)
+
+    await exchange.replays.through(exchange, question, lambda: _ask(exchange, operation, job, body))
+
+
+async def _ask(exchange: Exchange, operation: str, job: Job, body: bytes) -> None:
+    """Have somebody answer. Raises Refusal."""
     demand = Demand(operation, body, getattr(job, "fields", {}))
     ticket = exchange.begin(job.model, demand, able=lambda attempts: _able(attempts, operation, job))
     tries = exchange.tries
@@ -64,10 +84,9 @@ async def answer(
     raise await ticket.refusal()
 
 
-def _job(operation: str, client: str, headers: Iterable[tuple[bytes, bytes]], body: bytes, name: str) -> Job:
+def _job(operation: str, client: str, content_type: str, body: bytes, name: str) -> Job:
     if operation == "transcription":
-        kind = next((value for key, value in headers if key == b"content-type"), b"")
-        return transcription.parse(body, kind.decode("latin-1"))
+        return transcription.parse(body, content_type)
     if client == "gemini":
         return embeddings.parse_gemini(body, name)
     return JSON_PARSERS[operation](body)

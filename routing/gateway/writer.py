@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Protocol
 
 from providers.wire.errors import Refusal
 from providers.wire.formats import Format
@@ -20,10 +20,20 @@ STREAM_HEADERS: tuple[Header, ...] = (
 ARRAY_HEADERS: tuple[Header, ...] = (JSON_TYPE, *STREAM_HEADERS[1:])
 
 
+class Tape(Protocol):
+    """Takes down what a client gets: a head of a kind (whole, stream, bytes), pieces, the end."""
+
+    def begin(self, kind: str, headers: tuple[Header, ...]) -> None: ...
+
+    def add(self, data: bytes) -> None: ...
+
+    def end(self) -> None: ...
+
+
 class Writer:
     """Answers one client in its format. ``status`` is what was sent, 0 before."""
 
-    __slots__ = ("_array", "_ended", "_format", "_id", "_opaque", "_request_id", "_send", "status")
+    __slots__ = ("_array", "_ended", "_format", "_id", "_opaque", "_request_id", "_send", "status", "tapes")
 
     def __init__(self, send: Send, request_id: str, format: Format, *, array: bool = False) -> None:
         """``array``: a stream goes out as one JSON array instead of events (Gemini without ``alt=sse``)."""
@@ -34,6 +44,7 @@ class Writer:
             self._id += ((b"request-id", word),)  # where its SDKs look
         self.status = 0
         self._ended = self._opaque = False
+        self.tapes: tuple[Tape, ...] = ()  # what runs along: an answer that is kept
 
     def always(self, headers: tuple[Header, ...]) -> None:
         """Headers of whatever reply this will be, an error included."""
@@ -47,11 +58,17 @@ class Writer:
         """A reply at once."""
         length = (b"content-length", str(len(body)).encode())
         self.status, self._ended = status, True
+        for tape in self.tapes:
+            tape.begin("whole", headers)
+            tape.add(body)
+            tape.end()
         await self._send({"type": "http.response.start", "status": status, "headers": [*self._id, length, *headers]})
         await self._send({"type": "http.response.body", "body": body})
 
     async def begin_stream(self, headers: tuple[Header, ...] = ()) -> None:
         """The head of a streamed reply; nothing when it has gone already."""
+        for tape in self.tapes:
+            tape.begin("stream", headers)
         if self.started:
             return
         self.status = 200
@@ -62,11 +79,15 @@ class Writer:
         """The head of a reply that is passed on as it comes and is no stream of events: sound, say. No error can be
         told in it, only its end can be missing."""
         self.status, self._opaque = 200, True
+        for tape in self.tapes:
+            tape.begin("bytes", ((b"content-type", content_type), *headers))
         kind = (b"content-type", content_type)
         await self._send({"type": "http.response.start", "status": 200, "headers": [*self._id, kind, *headers]})
 
     async def piece(self, data: bytes) -> None:
         """Whole events of a begun stream. Waits while the client reads slowly."""
+        for tape in self.tapes:
+            tape.add(data)
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def keep_alive(self) -> None:
@@ -76,10 +97,13 @@ class Writer:
             return
         await self.begin_stream()
         if not self._ended:
-            await self.piece(self._format.keep_alive)
+            await self._send({"type": "http.response.body", "body": self._format.keep_alive, "more_body": True})
 
     async def end_stream(self, last: bytes = b"") -> None:
         self._ended = True
+        for tape in self.tapes:
+            tape.add(last)
+            tape.end()
         await self._send({"type": "http.response.body", "body": last})
 
     async def refuse(self, refusal: Refusal, last: bytes | None = None, extra: tuple[Header, ...] = ()) -> None:

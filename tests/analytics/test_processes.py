@@ -113,8 +113,9 @@ def test_the_roll_up_waits_for_rows_with_lower_ids_that_are_committed_late(postg
         request_id, provider, model, started_at, status, result, attempts, skips,
         operation, client_format, upstream_format, requested_model, connection, error_kind, error_message, price_source,
         key_name, user_agent, dropped, stream, estimated, latency_ms, input_tokens, cached_tokens, cache_write_tokens,
-        output_tokens, reasoning_tokens, flat_rate) VALUES (%s, 'acme', 'm', now(), 200, 'ok', '[]', '[]',
-        'chat', '', '', '', '', '', '', '', '', '', '', false, false, 5, 1, 0, 0, 1, 0, false)"""
+        output_tokens, reasoning_tokens, flat_rate, policies, cache, saved_tokens, saved_usd)
+        VALUES (%s, 'acme', 'm', now(), 200, 'ok', '[]', '[]',
+        'chat', '', '', '', '', '', '', '', '', '', '', false, false, 5, 1, 0, 0, 1, 0, false, '', '', 0, 0)"""
     late, early = postgres_installation.connect(), postgres_installation.connect()
     for connection, name in ((late, "lower id"), (early, "higher id")):
         connection.execute(f"SELECT pg_advisory_xact_lock_shared({STORE_LOCK})")

@@ -23,14 +23,17 @@ from routing.models import (
     Alias,
     ApiKey,
     Budget,
+    CacheFlush,
+    CacheSettings,
     Combo,
     ComboStep,
     ConfigVersion,
     GatewaySettings,
     IpRule,
     Limit,
+    Policy,
     TeamAccess,
-)  # fmt: skip
+)
 from routing.snapshot import Snapshot
 
 pytestmark = pytest.mark.django_db
@@ -209,6 +212,9 @@ def rows() -> dict[type, Any]:
         Budget: Budget.objects.create(scope="team", team=team, limit_usd=1),
         IpRule: IpRule.objects.create(network="192.0.2.1"),
         Membership: Membership.objects.create(team=team, user=user),
+        Policy: Policy.objects.create(kind="max_tokens", settings={"tokens": 5}),
+        CacheSettings: CacheSettings.objects.create(),
+        CacheFlush: CacheFlush.objects.create(subject="", at=1.0),
         Combo: combo,
         Provider: provider,
         Team: team,

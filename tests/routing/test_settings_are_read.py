@@ -23,7 +23,17 @@ from django.utils import timezone
 from accounts.models import Membership, Team, User
 from providers.models import Connection, Grant, Provider, ProviderModel, Proxy
 from routing import combos, keys, publish
-from routing.models import Alias, ApiKey, Combo, ComboStep, GatewaySettings, TeamAccess
+from routing.models import (
+    Alias,
+    ApiKey,
+    CacheFlush,
+    CacheSettings,
+    Combo,
+    ComboStep,
+    GatewaySettings,
+    Policy,
+    TeamAccess,
+)
 from routing.snapshot import Snapshot
 
 pytestmark = pytest.mark.django_db
@@ -55,6 +65,8 @@ CHANGES: Mapping[str, Any] = {
     "ApiKey.endpoints": ["speech"],
     "TeamAccess.endpoints": ["speech"],
     "GatewaySettings.connection_strategy": "random",
+    "Policy.settings": {"tokens": 6},
+    "CacheFlush.at": 5.0,
 }
 
 
@@ -150,6 +162,9 @@ def rows(make_provider: Any) -> dict[type[models.Model], models.Model]:
         Alias: Alias.objects.create(pattern="quick", target="fast"),
         GatewaySettings: GatewaySettings(),
         TeamAccess: TeamAccess.objects.create(team=team, providers=["acme"]),
+        Policy: Policy.objects.create(kind="max_tokens", settings={"tokens": 5}),
+        CacheSettings: CacheSettings(),
+        CacheFlush: CacheFlush(subject="model:acme/large", at=1.0),
     }
 
 
