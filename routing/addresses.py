@@ -44,11 +44,17 @@ class Addresses:
 
     def __init__(self, mode: str, rules: Iterable[Rule]) -> None:
         rows = list(rules)
-        self._mode = mode
+        self._mode, self._rules = mode, tuple(rows)
         self._allowed = _Table(row for row in rows if row.allow)
         self._blocked = _Table(row for row in rows if not row.allow and row.until is None)
         self._banned = _Table(row for row in rows if not row.allow and row.until is not None)
         self._known: dict[str, IPv4Address | IPv6Address | None] = {}
+
+    def __eq__(self, other: object) -> bool:
+        """The same rules in the same mode."""
+        return isinstance(other, Addresses) and (self._mode, self._rules) == (other._mode, other._rules)
+
+    __hash__ = None  # type: ignore[assignment]  # compared, never looked up
 
     def refuses(self, client: str, now: float) -> Rule | bool | None:
         """The rule that keeps an address out, True when no rule lets it in, None when it may ask."""

@@ -26,11 +26,14 @@ from routing import combos, keys, publish
 from routing.models import (
     Alias,
     ApiKey,
+    Budget,
     CacheFlush,
     CacheSettings,
     Combo,
     ComboStep,
     GatewaySettings,
+    IpRule,
+    Limit,
     Policy,
     TeamAccess,
 )
@@ -51,7 +54,23 @@ ELSEWHERE = {
     "ApiKey.last4": "routing.api.keys",
     "ApiKey.created_at": "routing.api.keys",
     "GatewaySettings.notice": "omniroute.pages",
+    "GatewaySettings.address_mode": "routing.publish",
+    "Budget.notify_at": "analytics.budgets",
+    "IpRule.reason": "routing.api.spending",
+    "IpRule.created_at": "routing.api.spending",
 }
+# Columns that say whose a row is: which of them may be set together is the database's to check.
+WHOSE = (
+    "Limit.api_key",
+    "Limit.user",
+    "Limit.team",
+    "Budget.scope",
+    "Budget.api_key",
+    "Budget.user",
+    "Budget.team",
+    "Budget.provider",
+    "Budget.tier",
+)
 # Values for columns where another of the same type would not do.
 CHANGES: Mapping[str, Any] = {
     "Provider.format": "anthropic",
@@ -67,6 +86,8 @@ CHANGES: Mapping[str, Any] = {
     "GatewaySettings.connection_strategy": "random",
     "Policy.settings": {"tokens": 6},
     "CacheFlush.at": 5.0,
+    "Budget.time_zone": "Asia/Tokyo",
+    "IpRule.network": "10.9.0.0/16",
 }
 
 
@@ -79,6 +100,7 @@ def columns(model: type[models.Model]) -> Iterator[models.Field[Any, Any]]:
     for field in model._meta.concrete_fields:
         translated = getattr(field, "translated_field", None) is not None
         identity = field.primary_key or isinstance(field, models.UUIDField)
+        identity = identity or f"{model.__name__}.{field.name}" in WHOSE
         if not identity and field.name not in publish.IRRELEVANT and not translated:
             yield field
 
@@ -164,6 +186,9 @@ def rows(make_provider: Any) -> dict[type[models.Model], models.Model]:
         TeamAccess: TeamAccess.objects.create(team=team, providers=["acme"]),
         Policy: Policy.objects.create(kind="max_tokens", settings={"tokens": 5}),
         CacheSettings: CacheSettings(),
+        Limit: Limit.objects.create(api_key=key, requests_per_minute=5),
+        Budget: Budget.objects.create(scope="global", limit_usd=5),
+        IpRule: IpRule.objects.create(network="10.8.0.0/16"),
         CacheFlush: CacheFlush(subject="model:acme/large", at=1.0),
     }
 
