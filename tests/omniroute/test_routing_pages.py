@@ -255,7 +255,8 @@ def test_a_trial_names_the_winner_and_every_verdict(admin: Client, upstream: Any
     records = list(UsageRecord.objects.order_by("id"))
     assert {record.key_name for record in records} == {"combo test"} and {r.key_id for r in records} == {None}
     assert records[-1].requested_model in ("acme/small", "acme/large")
-    assert HealthState.objects.filter(until__isnull=False).count() == 1, "a trial holds nothing against anybody"
+    held = HealthState.objects.filter(subject=f"#{Connection.objects.get().pk}", until__isnull=False)
+    assert [one.kind for one in held] == ["rate_limited"], "a trial holds nothing against anybody, and lifts nothing"
 
 
 # -- figures ----------------------------------------------------------------------------------------------------------
