@@ -215,6 +215,10 @@ TEAM = Fields(
         "members": listing(
             Fields({"email": text(254), "role": readers.choice("owner", "member", "viewer")}, required=("email",))
         ),
+        "models": PATTERNS,
+        "combos": PATTERNS,
+        "providers": listing(readers.slug(60)),
+        "endpoints": listing(readers.choice(*ENDPOINTS)),
     },
     required=("name",),
 )

@@ -12,12 +12,21 @@ from accounts.models import Membership, Role, Team, User
 from omniroute.declarative.changes import Work, assign
 from omniroute.declarative.readers import Item
 from providers.models import Provider
-from routing.models import ApiKey, Budget, IpRule, Limit, Scope
+from routing.models import ApiKey, Budget, IpRule, Limit, Scope, TeamAccess
 
 Subject = dict[str, Any]  # the columns that say whose a row is
 FIGURES = ("requests_per_minute", "tokens_per_minute", "parallel")
 COLUMNS = {Scope.KEY: "api_key", Scope.USER: "user", Scope.TEAM: "team", Scope.PROVIDER: "provider"}
 BUDGET_USUAL: Mapping[str, Any] = {"time_zone": "UTC", "hard": True, "notify_at": 80, "enabled": True}
+
+
+# What of a team's permissions a file may say: its word → the column, and what it is when nothing is said.
+ACCESS: dict[str, tuple[str, Any]] = {
+    "models": ("model_patterns", ["*"]),
+    "combos": ("combo_patterns", None),
+    "providers": ("providers", []),
+    "endpoints": ("endpoints", []),
+}
 
 
 # -- teams ------------------------------------------------------------------------------------------------------------
@@ -34,8 +43,9 @@ def apply_teams(items: Sequence[Item], work: Work) -> None:
             row = Team.objects.create(name=item["name"])
             work.added("team", row.name)
             _members(row, item, work)
+            _access(row, item)
         else:
-            work.changed("team", row.name, _members(row, item, work))
+            work.changed("team", row.name, _members(row, item, work) + _access(row, item))
 
 
 def _members(team: Team, item: Item, work: Work) -> list[str]:
@@ -61,11 +71,28 @@ def _members(team: Team, item: Item, work: Work) -> list[str]:
     return told
 
 
+def _access(team: Team, item: Item) -> list[str]:
+    """What the team's keys may use, as far as the file says; a team that may use everything has no row."""
+    given = {column: item.get(word, usual) for word, (column, usual) in ACCESS.items() if word in item}
+    row = TeamAccess.objects.filter(team=team).first() or TeamAccess(team=team)
+    told = assign(row, given)
+    if not told:
+        return []
+    if all(getattr(row, column) == usual for column, usual in ACCESS.values()):
+        TeamAccess.objects.filter(team=team).delete()
+    else:
+        row.save()
+    return told
+
+
 def teams() -> list[dict[str, Any]]:
     found = []
+    access = TeamAccess.objects.in_bulk()
     for team in Team.objects.prefetch_related("memberships__user"):
         people = [{"email": row.user.email, "role": row.role} for row in team.memberships.all()]
-        found.append({"name": team.name, "members": people})
+        row = access.get(team.pk, TeamAccess())
+        differs = {word: getattr(row, c) for word, (c, usual) in ACCESS.items() if getattr(row, c) != usual}
+        found.append({"name": team.name, "members": people, **differs})
     return found
 
 

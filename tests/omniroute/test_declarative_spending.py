@@ -9,12 +9,13 @@ import pytest
 from omniroute.declarative.apply import apply
 from omniroute.declarative.document import BadDocument
 from omniroute.declarative.export import export
-from routing.models import Budget, GatewaySettings, IpRule, Limit
+from routing.models import Budget, GatewaySettings, IpRule, Limit, TeamAccess
 
 pytestmark = pytest.mark.django_db
 FILE = """
 version: 1
-teams: [{name: Research, members: [{email: member@example.com, role: owner}]}]
+teams:
+  - {name: Research, members: [{email: member@example.com, role: owner}], models: ["acme/*"], endpoints: [chat]}
 api_keys:
   - {name: ci, key: "sk-omni-for-automation-0123456789abcdef", team: Research}
   - {name: ci, key: "sk-omni-for-automation-another-01234567", user: member@example.com}
@@ -45,6 +46,8 @@ def test_there_and_back(member: Any) -> None:
     ]
     assert Limit.objects.get(team__name="Research").tokens_per_minute == 5000
     assert sorted(IpRule.objects.values_list("network", flat=True)) == ["2001:db8::/32", "203.0.113.7/32"]
+    access = TeamAccess.objects.get(team__name="Research")
+    assert (access.model_patterns, access.endpoints, access.providers) == (["acme/*"], ["chat"], [])
     assert GatewaySettings.load().requests_per_address == 100
     text = export()
     assert apply(text, prune=True).changes == ()
@@ -81,3 +84,12 @@ def test_what_is_refused(member: Any, section: str, word: str) -> None:
     with pytest.raises(BadDocument) as bad:
         apply(f"version: 1\n{section}\n")
     assert word in str(bad.value)
+
+
+def test_a_team_that_may_use_everything_again_has_no_permissions(member: Any) -> None:
+    apply(FILE)
+    told = apply(FILE.replace(', models: ["acme/*"], endpoints: [chat]', ", models: null, endpoints: []")).changes
+    assert [str(change) for change in told] == [
+        "~ team Research (model_patterns [acme/*] → [*], endpoints [chat] → [])"
+    ]
+    assert not TeamAccess.objects.exists()
