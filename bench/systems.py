@@ -77,13 +77,33 @@ http {{
     return System(_url(place), command)
 
 
-def gateway(place: Place, format: str = "openai_chat") -> System:
-    """OmniRoute itself: one worker, embedded parts, a provider `bench`, a priced model, a client key."""
+# Limits that never refuse and a hard budget that never ends: what they cost is what is measured.
+LIMITED = """
+limits:
+  - {scope: key, name: bench, requests_per_minute: 100000000, tokens_per_minute: 2000000000, parallel: 100000}
+budgets:
+  - {scope: key, name: bench, period: monthly, limit_usd: 1000000}
+  - {scope: global, period: monthly, limit_usd: 1000000}
+policies:
+  - {kind: guard, settings: {mode: warn}}
+"""
+
+
+def gateway(place: Place, format: str = "openai_chat", *, limited: bool = False, workers: int = 1) -> System:
+    """OmniRoute itself: embedded parts, a provider `bench`, a priced model, a client key.
+
+    ``limited``: limits, hard budgets and the guard apply to every request. Several workers need Redis, at
+    BENCH_REDIS_URL.
+    """
     program = Path(place.python).parent / "omniroute"
     inline = "import sys; from omniroute.cli import main; sys.exit(main())"
     omniroute = (str(program),) if program.exists() else (place.python, "-c", inline)
     key = "sk-omni-" + secrets.token_urlsafe(32)
     env = {"DATA_DIR": str(place.folder / "data"), "BENCH_KEY": key}
+    if workers > 1:
+        if not os.environ.get("BENCH_REDIS_URL"):
+            raise Missing("BENCH_REDIS_URL is not set")
+        env["REDIS_URL"] = os.environ["BENCH_REDIS_URL"]
     declared = place.folder / "bench.yaml"
     declared.write_text(f"""
 version: 1
@@ -101,11 +121,11 @@ connections:
   - {{provider: bench, name: main, api_key: bench-upstream-key}}
 api_keys:
   - {{name: bench, key: "${{BENCH_KEY}}", models: ["*"]}}
-""")
+{LIMITED if limited else ""}""")
     _run((*omniroute, "apply", str(declared)), env)
     return System(
         _url(place),
-        (*omniroute, "serve", "--port", str(place.port), "--no-open"),
+        (*omniroute, "serve", "--port", str(place.port), "--workers", str(workers), "--no-open"),
         {"authorization": f"Bearer {key}"},
         env,
         "bench/bench-small",
@@ -162,6 +182,8 @@ ROWS: dict[str, Callable[[Place], System]] = {
     "nginx": nginx,
     "gateway": gateway,
     "translated": partial(gateway, format="anthropic"),  # OpenAI's clients, a provider of Anthropic's format
+    "limited": partial(gateway, limited=True),
+    "redis": partial(gateway, limited=True, workers=2),
     "litellm": litellm,
     "portkey": portkey,
 }
