@@ -31,6 +31,7 @@ BORROWED = (
     _("Run"),
     _("Search apps and models..."),
     _("Select all rows"),
+    _("Select record"),
     _("Select value"),
     _("Submit"),
     _("System"),
