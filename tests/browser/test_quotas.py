@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from providers import catalogue, proxies, quotas
-from providers.models import Connection, Proxy, QuotaState, QuotaWindow
+from providers.models import Connection, Provider, Proxy, QuotaState, QuotaWindow
 from providers.quota import logins
 from tests.providers.proxying import ProxyServer
 from tests.providers.quota import samples
@@ -24,6 +24,7 @@ def catalogue_rows(transactional_db: None) -> None:
 
 
 def account(make_provider: Any, vendor: UsageVendor) -> Connection:
+    Provider.objects.get(pk="claude").delete()  # the vendor's own entry makes room for one that asks the stand-in
     row: Connection = make_provider("claude", vendor.origin).connections.get()
     quotas._keep_asked(row, quotas.Asked(logins.claude(samples.CLAUDE, 0)))
     QuotaState.objects.update(plan="max")

@@ -81,13 +81,15 @@ def _asked(client: Client, said: dict[str, Any]) -> httpx.Response:
 
 
 def waiting(gateway: Any, number: int) -> None:
-    """Until so many requests are under way."""
+    """Until so many requests are under way: one that asks, the others in line for its answer."""
     deadline = threading.Event()
+    once = gateway.runtime.gateway.replays.once
     for _ in range(2000):
-        if gateway.runtime.gateway.in_flight == number:
+        in_line = sum(len(slot.over._waiters) for slot in list(once._slots.values()))
+        if gateway.runtime.gateway.in_flight == number and in_line == number - 1:
             return
         deadline.wait(0.005)
-    raise AssertionError(f"{gateway.runtime.gateway.in_flight} of {number} requests came")
+    raise AssertionError(f"{gateway.runtime.gateway.in_flight} of {number} requests came, {in_line} are in line")
 
 
 @pytest.mark.parametrize("stream", [False, True])

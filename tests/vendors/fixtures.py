@@ -23,15 +23,15 @@ def login_vendors(db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     with running() as found:
         found.codex_port = port  # type: ignore[attr-defined]
         monkeypatch.setattr(flow, "FOLDER", flows_at(tmp_path / "logins", found.url, codex_port=port))
-        monkeypatch.setattr(catalogue, "FOLDER", catalogue_at(tmp_path / "catalog", found.url))
-        for read in (flow.flows, catalogue.entries):
-            read.cache_clear()
+        flow.flows.cache_clear()
+        # In place of the function: a thread of the gateway's that reads the real folder just now would fill its cache.
+        entries = catalogue.load(catalogue_at(tmp_path / "catalog", found.url))
+        monkeypatch.setattr(catalogue, "entries", lambda: entries)
         for name in ("GEMINI_CLI_OAUTH_CLIENT_SECRET", "ANTIGRAVITY_OAUTH_CLIENT_SECRET"):
             monkeypatch.setenv(name, "not-a-real-secret")
         catalogue.sync()
         yield found
-    for read in (flow.flows, catalogue.entries):
-        read.cache_clear()
+    flow.flows.cache_clear()
 
 
 @pytest.fixture
