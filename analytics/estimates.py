@@ -54,8 +54,10 @@ def _settled(outcome: Outcome, pending: Pending, usage: Usage) -> Outcome:
     price = pending.price
     if price is None and pending.entry is not None:
         price = price_of(pending.entry, outcome.model)
+    if pending.units is not None:
+        usage = replace(usage, units=pending.units)
     source = price.source if price is not None else ""
     usd = cost(usage, price)
-    if pending.waived and usage.output == 0:
+    if pending.waived and usage.output == 0 and usage.units is None:
         usd, source = Decimal(0), NO_OUTPUT
-    return replace(outcome, usage=usage, cost_usd=usd, price_source=source, rates=rates(price), pending=None)
+    return replace(outcome, usage=usage, cost_usd=usd, price_source=source, rates=rates(price, usage), pending=None)

@@ -9,7 +9,7 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from providers.entry import Entry, Price
-from providers.wire.types import Usage
+from providers.wire.types import Units, Usage
 
 LONG_PROMPT = 200_000  # tokens; beyond it some vendors bill the whole request at another rate
 # Host of a base URL → the provider's id in genai-prices.
@@ -25,26 +25,74 @@ LISTED_HOSTS = {
 NOTHING = Price(input=Decimal(0), output=Decimal(0), source="free tier")
 
 
+# Unit of a price → the measure it counts, and how many of it the price is for.
+MEASURES = (
+    ("image", "images", 1),
+    ("audio_minute", "seconds", 60),
+    ("characters", "characters", 1_000_000),
+    ("query", "queries", 1),
+)
+
+
 def cost(usage: Usage, price: Price | None) -> Decimal | None:
     """USD of one reply, exact (not rounded). None when there is no price or it lacks a class that was used.
 
     Cached and cache-writing tokens cost as plain input where they have no price of their own, those written for an hour
-    as those written for minutes.
+    as those written for minutes. A price by the unit (picture, minute, character, query) is another way to bill the
+    same reply, never an addition: it counts unless the provider reported output tokens and the price covers these.
     """
     if price is None:
         return None
+    units = usage.units
+    if units is None:
+        return _of_tokens(usage, price)
+    by_units = _of_units(units, price)
+    by_tokens = _of_tokens(usage, price) if usage.input or usage.output else None
+    if by_units is None or (by_tokens is not None and usage.output and not usage.estimated):
+        return by_tokens
+    return by_units
+
+
+def measured(units: Units, price: Price) -> dict[str, Decimal]:
+    """How much there is of what the price has a unit for."""
+    found = {unit: Decimal(getattr(units, measure)) / per for unit, measure, per in MEASURES if unit in price.per}
+    return {unit: amount for unit, amount in found.items() if amount}
+
+
+def _of_units(units: Units, price: Price) -> Decimal | None:
+    """None when the price has none of the units; zero where it asks nothing for tokens either."""
+    amounts = measured(units, price)
+    if amounts:
+        return sum((amount * price.per[unit] for unit, amount in amounts.items()), Decimal(0))
+    return Decimal(0) if price.input == 0 and price.output == 0 and not price.per else None
+
+
+def _of_tokens(usage: Usage, price: Price) -> Decimal | None:
     long = usage.input > LONG_PROMPT
     input_rate = price.input_over_200k if long and price.input_over_200k is not None else price.input
     output_rate = price.output_over_200k if long and price.output_over_200k is not None else price.output
     cached, written = max(usage.cached, 0), max(usage.cache_write, 0)
     lasting = min(max(usage.cache_write_1h, 0), written)
     write_rate = input_rate if price.cache_write is None else price.cache_write
+    plain, output = max(usage.input - cached - written, 0), max(usage.output, 0)
+    kinds: tuple[tuple[int, Decimal | None], ...] = ()
+    if usage.units is not None and price.per:
+        heard = min(usage.units.audio_input, plain)
+        drawn = min(usage.units.image_output, output)
+        spoken = min(usage.units.audio_output, output - drawn)
+        plain, output = plain - heard, output - drawn - spoken
+        kinds = (
+            (heard, price.per.get("audio_input", input_rate)),
+            (drawn, price.per.get("image_output", output_rate)),
+            (spoken, price.per.get("audio_output", output_rate)),
+        )
     parts = (
-        (max(usage.input - cached - written, 0), input_rate),
+        (plain, input_rate),
         (cached, input_rate if price.cache_read is None else price.cache_read),
         (written - lasting, write_rate),
         (lasting, write_rate if price.cache_write_1h is None else price.cache_write_1h),
-        (max(usage.output, 0), output_rate),
+        (output, output_rate),
+        *kinds,
     )
     total = Decimal(0)
     for tokens, rate in parts:

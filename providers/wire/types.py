@@ -8,6 +8,7 @@ cost.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, Literal
 
 import msgspec
@@ -19,12 +20,29 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Base of all values here: immutable, no cycles."""
 
 
+class Units(Value, frozen=True, kw_only=True):
+    """What services are billed by beside plain tokens; 0 = none, or not known.
+
+    ``seconds`` of audio, ``queries`` of a rerank. ``image_output``, ``audio_input`` and ``audio_output`` are tokens:
+    the parts of a usage's output and input that are pictures and sound.
+    """
+
+    images: int = 0
+    characters: int = 0
+    seconds: Decimal = Decimal(0)
+    queries: int = 0
+    image_output: int = 0
+    audio_input: int = 0
+    audio_output: int = 0
+
+
 class Usage(Value, frozen=True, kw_only=True):
     """Tokens of one reply, by class.
 
     ``input`` is the whole prompt; ``cached`` (read from a prompt cache) and ``cache_write`` are parts of it, and
     ``cache_write_1h`` is the part of ``cache_write`` that is kept for an hour. ``output`` is everything generated;
-    ``reasoning`` is a part of it. ``estimated``: counted by us, not reported.
+    ``reasoning`` is a part of it. ``estimated``: the tokens were counted by us, not reported. ``units``: of services,
+    what they may be billed by instead of tokens.
     """
 
     input: int = 0
@@ -34,6 +52,7 @@ class Usage(Value, frozen=True, kw_only=True):
     output: int = 0
     reasoning: int = 0
     estimated: bool = False
+    units: Units | None = None
 
 
 # -- parts of messages -------------------------------------------------------------------------------------------------

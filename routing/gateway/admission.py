@@ -203,7 +203,7 @@ class Ticket:
         cost = None if record.unknown else int(charged(record.cost_usd).scaleb(10))
         purses = tuple((p.key, p.amount if cost is None else cost) for p in claim.purses)
         corrections: tuple[tuple[str, int, int], ...] = ()
-        if self._second and (record.usage is not None or not record.unknown):
+        if self._second and (record.usage is not None or record.pending is None):
             used = record.usage.input + record.usage.output if record.usage is not None else 0
             corrections = tuple(
                 (window.key, self._second, used - window.amount)

@@ -52,8 +52,8 @@ def over_budget(budget: Budget, spent: int, reserved: int, wanted: int, end: dat
 def unpriced(attempt: Attempt, budget: Budget) -> Refusal:
     return Refusal(
         403,
-        f"The model '{attempt.entry.id}/{attempt.model}' has no price, and the {budget.period} budget of "
-        f"{budget.whose} must not be exceeded. Give the model a price, or use another.",
+        f"The model '{attempt.entry.id}/{attempt.model}' has no price that bounds this request, and "
+        f"the {budget.period} budget of {budget.whose} must not be exceeded. Give the model a price, or use another.",
         type="permission_error",
         code="model_without_price",
         param="model",

@@ -10,8 +10,9 @@ from decimal import Decimal
 import msgspec
 
 from providers.entry import Entry, Price
+from providers.prices import measured
 from providers.quota.ear import Heard
-from providers.wire.types import Usage
+from providers.wire.types import Units, Usage
 
 
 class AttemptNote(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -43,11 +44,17 @@ RATES = (
 )  # fmt: skip
 
 
-def rates(price: Price | None) -> dict[str, str] | None:
-    """A price as it is written down: the classes it has, exactly as they were, and where they come from."""
+def rates(price: Price | None, usage: Usage | None) -> dict[str, str] | None:
+    """A price as it is written down: the classes it has, exactly as they were, and where they come from; prices by the
+    unit as well, each with how many units there were (``query``, ``query_units``)."""
     if price is None:
         return None
-    return {name: str(value) for name in RATES if (value := getattr(price, name)) is not None}
+    found = {name: str(value) for name in RATES if (value := getattr(price, name)) is not None}
+    if price.per:
+        found |= {unit: str(usd) for unit, usd in price.per.items()}
+        if usage is not None and usage.units is not None:
+            found |= {f"{unit}_units": str(amount) for unit, amount in measured(usage.units, price).items()}
+    return found
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -62,13 +69,15 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     """What of an outcome is worked out later, off the hot path: tokens nobody reported, a price nobody had at hand.
 
     ``text`` is (request body, reply bytes) to count tokens in; ``price`` the price if known; ``entry`` where to look
-    for one if not. ``waived``: without any output it costs nothing. None of it is ever written down.
+    for one if not. ``waived``: without any output it costs nothing. ``units``: what is
+    known beside the tokens. None of it is ever written down.
     """
 
     text: tuple[bytes, bytes] | None = None
     price: Price | None = None
     entry: Entry | None = None
     waived: bool = False
+    units: Units | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from providers.entry import Price
 from providers.prices import cost
 from providers.quota.ear import Heard
 from providers.upstream import Attempt
-from providers.wire.types import Usage
+from providers.wire.types import Units, Usage
 from routing.gateway.outcome import AttemptNote, Charge, Outcome, Pending, SkipNote, rates
 from routing.snapshot import Caller
 
@@ -53,12 +53,15 @@ class Record:
     notes: list[AttemptNote] = field(default_factory=list)
     skips: list[SkipNote] = field(default_factory=list)
 
-    def settle(self, usage: Usage | None, body: bytes, reply: bytes) -> None:
-        """Usage as reported, and its cost when the price is known; what is missing is worked out later."""
+    def settle(self, usage: Usage | None, body: bytes, reply: bytes, units: Units | None = None) -> None:
+        """Usage as reported, and its cost when the price is known; what is missing is worked out later. ``units``:
+        known although the tokens are not; a price for these is enough to know the cost."""
         self.usage = usage
         entry = self.attempt.entry if self.attempt is not None else None
         if usage is None:
-            self.pending = Pending(text=(body, reply), price=self.price, entry=entry)
+            self.pending = Pending(text=(body, reply), price=self.price, entry=entry, units=units)
+            if units is not None:
+                self.cost_usd = cost(Usage(units=units), self.price)
         elif self.price is not None:
             self.cost_usd = cost(usage, self.price)
         else:
@@ -67,7 +70,7 @@ class Record:
     @property
     def unknown(self) -> bool:
         """Whether what it cost is only worked out later."""
-        return self.pending is not None
+        return self.pending is not None and self.cost_usd is None
 
     def ended_badly(self, *, charge: bool, left: bool) -> None:
         """If nothing came out of it, it costs nothing; or, with ``charge``, its input when the client has ``left``
@@ -79,7 +82,7 @@ class Record:
 
     def _waive(self) -> None:
         pending, usage = self.pending, self.usage
-        if usage is not None and usage.output == 0:
+        if usage is not None and usage.output == 0 and usage.units is None:
             self.cost_usd, self.waived = Decimal(0), True
             self.pending = None
         elif usage is None and pending is not None:
@@ -119,7 +122,7 @@ class Record:
             dropped=",".join(self.dropped),
             heard=heard,
             charges=self.charges,
-            rates=rates(self.price),
+            rates=rates(self.price, self.usage),
             flat_rate=self.flat_rate,
             policies=",".join(self.policies),
             cache=self.cache,

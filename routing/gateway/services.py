@@ -68,7 +68,7 @@ async def answer(
 
 async def _ask(exchange: Exchange, operation: str, job: Job, body: bytes) -> None:
     """Have somebody answer. Raises Refusal."""
-    demand = Demand(operation, body, getattr(job, "fields", {}))
+    demand = Demand(operation, body, getattr(job, "fields", {}), job.most)
     ticket = exchange.begin(job.model, demand, able=lambda attempts: _able(attempts, operation, job))
     tries = exchange.tries
     assert tries is not None
@@ -255,11 +255,13 @@ async def _read(reply: Reply) -> bytes:
 
 def _settle(record: Record, usage: Usage | None, job: Job) -> None:
     """Usage as reported, else what may be estimated; where neither says anything, it stays unknown, and so its cost."""
-    estimate = job.estimate() if usage is None else None
+    known = job.measured(usage)
+    reported = known is not None and (known.input or known.output)
+    estimate = None if reported else job.estimate()
     if isinstance(estimate, bytes):
-        record.settle(None, estimate, b"")
-    elif (known := usage or estimate) is not None:
-        record.settle(known, b"", b"")
+        record.settle(None, estimate, b"", known.units if known is not None else None)
+    elif (settled := known or estimate) is not None:
+        record.settle(settled, b"", b"")
 
 
 def _essence(content_type: bytes) -> str:

@@ -7,7 +7,7 @@ dense markup: so two bytes a token bound the money, four estimate the tokens per
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -15,13 +15,14 @@ import msgspec
 
 from providers.entry import Entry, Price
 from providers.prices import cost
-from providers.wire.types import Usage
+from providers.wire.types import Units, Usage
 
 DEFAULT_OUTPUT = 4096  # tokens, where neither the client nor the model's data says how much may come
 # Of operations beside chat; none of them takes a limit from the client.
 OUTPUTS: Mapping[str, int] = {
     "count": 0, "embeddings": 0, "rerank": 0, "moderation": 0, "images": 8192, "speech": 8192, "transcription": 4096,
 }  # fmt: skip
+SERVICES = OUTPUTS.keys() - {"count"}  # priced by the unit, some of them
 LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens", "maxOutputTokens")
 TIMES = ("n", "best_of", "candidateCount")  # how many answers
 WITHIN = ("generationConfig", "generation_config")  # where Gemini says it
@@ -35,11 +36,13 @@ SCANNED_FROM = 16 * 1024
 
 @dataclass(slots=True)
 class Demand:
-    """What is asked for, as far as it bounds the need. ``fields``: the body's top level, raw or read."""
+    """What is asked for, as far as it bounds the need. ``fields``: the body's top level, raw or read;
+    ``most``: the most units of a service that it may come to, None where nothing bounds them."""
 
     operation: str
     body: bytes
     fields: Mapping[str, object] = field(default_factory=dict)
+    most: Callable[[], Units | None] = Units
     _input: int = -1
 
     def usual(self) -> int:
@@ -54,6 +57,8 @@ class Demand:
         if known is not None and known.context is not None:
             prompt = min(prompt, known.context)
         output = self._output(entry, known.max_output if known is not None else None)
+        if self.operation in SERVICES and price.per:
+            return self._of_service(prompt, output, price)
         usages = (
             Usage(input=prompt, output=output),
             Usage(input=prompt, output=output, cache_write=prompt),
@@ -61,6 +66,20 @@ class Demand:
         )
         costs = [found for usage in usages if (found := cost(usage, price)) is not None]
         return max(costs, default=None)
+
+    def _of_service(self, prompt: int, output: int, price: Price) -> Decimal | None:
+        """The dearest of the ways a price with units may be counted: plain tokens, tokens of pictures or sound, units.
+        None when it has a unit that nothing bounds."""
+        most = self.most()
+        if most is None:
+            return None
+        parts = Units(image_output=output, audio_input=prompt, audio_output=output)
+        usages = [
+            Usage(input=prompt, output=output),
+            Usage(input=prompt, output=output, units=parts),
+            Usage(units=most),
+        ]
+        return max((found for usage in usages if (found := cost(usage, price)) is not None), default=None)
 
     def _output(self, entry: Entry, most: int | None) -> int:
         if self.operation in OUTPUTS:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from providers.entry import Entry, Model, Price
 from providers.prices import cost, price_of
-from providers.wire.types import Usage
+from providers.wire.types import Units, Usage
 
 D = Decimal
 FULL = Price(input=D(3), output=D(15), cache_read=D("0.3"), cache_write=D("3.75"))
@@ -58,6 +58,50 @@ def test_cost(usage: Usage, price: Price, usd: str) -> None:
     ],
 )
 def test_no_price_no_cost(usage: Usage, price: Price | None) -> None:
+    assert cost(usage, price) is None
+
+
+PICTURES = Price(input=D(5), output=D(10), per={"image": D("0.04"), "image_output": D(30)})
+SPOKEN = Price(input=D(1), per={"audio_output": D(2)})
+HEARD = Price(input=D("2.5"), output=D(10), per={"audio_minute": D("0.006"), "audio_input": D(6)})
+
+
+@pytest.mark.parametrize(
+    ("usage", "price", "usd"),
+    [
+        (Usage(units=Units(images=3)), Price(per={"image": D("0.04")}), "0.12"),
+        (Usage(units=Units(characters=1500)), Price(per={"characters": D(15)}), "0.0225"),
+        (Usage(units=Units(seconds=D("90"))), Price(per={"audio_minute": D("0.006")}), "0.009"),
+        (Usage(units=Units(queries=2)), Price(per={"query": D("0.002")}), "0.004"),
+        (Usage(units=Units(queries=1)), Price(input=D(0), output=D(0)), "0"),  # free, whatever it is measured by
+        # tokens the provider reported, and not the unit on top of them
+        (Usage(input=100, output=1000, units=Units(images=1, image_output=1000)), PICTURES, "0.0305"),
+        (Usage(input=100, output=1000, units=Units(images=1, image_output=900)), PICTURES, "0.0285"),
+        (Usage(input=100, output=1000, units=Units(images=1)), Price(per={"image": D("0.04")}), "0.04"),
+        (Usage(input=100, units=Units(images=1)), PICTURES, "0.04"),
+        (Usage(input=100, output=10, units=Units(seconds=D(60), audio_input=80)), HEARD, "0.00063"),
+        (Usage(units=Units(seconds=D(60), audio_input=80)), HEARD, "0.006"),
+        (Usage(input=9, output=9, units=Units(audio_output=9)), SPOKEN, "0.000027"),
+        (Usage(input=500, units=Units(queries=1)), Price(input=D(1)), "0.0005"),
+        (Usage(input=500, estimated=True, units=Units(queries=1)), Price(input=D(1), per={"query": D(2)}), "2"),
+        (Usage(input=5, output=-7, units=Units(image_output=9, audio_input=9)), HEARD, "0.00003"),  # never negative
+    ],
+)  # fmt: skip
+def test_cost_by_the_unit(usage: Usage, price: Price, usd: str) -> None:
+    assert cost(usage, price) == D(usd)
+
+
+@pytest.mark.parametrize(
+    ("usage", "price"),
+    [
+        (Usage(units=Units(images=1)), None),
+        (Usage(units=Units(images=1)), Price(input=D(1), output=D(2))),
+        (Usage(units=Units(images=1)), Price(per={"query": D(1)})),
+        (Usage(units=Units()), Price(per={"audio_minute": D(1)})),  # nobody told how long it was
+        (Usage(input=1, output=1, units=Units(image_output=1)), Price(per={"image_output": D(1)})),
+    ],
+)
+def test_no_price_for_the_unit_no_cost(usage: Usage, price: Price | None) -> None:
     assert cost(usage, price) is None
 
 

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from providers.entry import Price
+from providers.wire.types import Units
 from routing.gateway.worst import Demand
 from tests.routing.samples import attempt
 
@@ -66,3 +67,20 @@ def test_the_dearest_way_to_take_input_counts() -> None:
 def test_a_price_without_the_class_that_is_needed_is_none() -> None:
     assert demand(max_tokens=1).worst(ENTRY, "m", Price(input=Decimal(1))) is None
     assert demand("embeddings").worst(ENTRY, "m", Price(input=Decimal(1))) is not None
+
+
+def test_units_bound_a_service_at_the_dearest_way_to_count() -> None:
+    by_picture = Price(per={"image": Decimal("0.04")})
+    asked = Demand("images", b"x" * 100, most=lambda: Units(images=3))
+    assert asked.worst(ENTRY, "m", by_picture) == Decimal("0.12")
+    tokens = Price(input=Decimal(0), output=Decimal(10), per={"image": Decimal("0.04"), "image_output": Decimal(30)})
+    assert asked.worst(ENTRY, "m", tokens) == 8192 * Decimal("0.00003")
+    assert asked.worst(ENTRY, "m", Price(per={"query": Decimal(1)})) is None
+
+
+def test_a_unit_that_nothing_bounds_is_none() -> None:
+    by_minute = Price(input=Decimal(1), output=Decimal(1), per={"audio_minute": Decimal("0.006")})
+    assert Demand("transcription", b"", most=lambda: None).worst(ENTRY, "m", by_minute) is None
+    assert Demand("transcription", b"", most=lambda: Units(seconds=Decimal(6000))).worst(
+        ENTRY, "m", by_minute
+    ) == Decimal("0.6")

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 
 import msgspec
+from msgspec.structs import replace
 
 from providers.wire.errors import Kind, Refusal, UpstreamFailure
 from providers.wire.openai_chat.passing import error_from
 from providers.wire.reading import Fields
-from providers.wire.types import Json, Usage
+from providers.wire.types import Json, Units, Usage
 
 Raw = msgspec.Raw
 NULL = Raw(b"null")
 EMPTY = (b"null", b'""', b"[]", b"{}", b"false")
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 MOST_TOKENS = 10**15  # beyond it a count is nonsense
+MOST_SECONDS = 10**7
+NO_UNITS = Units()
 INPUT = ("prompt_tokens", "input_tokens", "promptTokenCount")
 OUTPUT = ("completion_tokens", "output_tokens", "candidatesTokenCount")
 TOTAL = ("total_tokens", "totalTokenCount")
-DETAILS = ("prompt_tokens_details", "input_tokens_details")
+DETAILS = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
+OUTPUT_DETAILS = ("completion_tokens_details", "output_tokens_details", "output_token_details")
 
 encode = msgspec.json.encode
 _decode_top = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -127,7 +132,7 @@ def not_a_reply(body: bytes) -> str:
 
 
 def usage_of(raw: Raw | None) -> Usage | None:
-    """Tokens from a usage object in anybody's words; None when it counts none (audio counted by its seconds, say)."""
+    """Tokens, or seconds of audio, from a usage object in anybody's words; None when it counts neither."""
     try:
         said = msgspec.json.decode(raw) if raw is not None else None
     except UNREADABLE:
@@ -138,15 +143,47 @@ def usage_of(raw: Raw | None) -> Usage | None:
 def usage_in(said: Json) -> Usage | None:
     if not isinstance(said, dict):
         return None
-    output = _first(said, OUTPUT)
-    taken = _first(said, INPUT) or max(_first(said, TOTAL) - output, 0)
-    details = next((found for name in DETAILS if isinstance(found := said.get(name), dict)), {})
-    if not taken and not output:
+    output = count_in(said, OUTPUT)
+    taken = count_in(said, INPUT) or max(count_in(said, TOTAL) - output, 0)
+    units = _units(said)
+    if not taken and not output and units is None:
         return None
-    return Usage(input=taken, output=output, cached=min(_first(details, ("cached_tokens",)), taken))
+    cached = min(count_in(_table(said, DETAILS), ("cached_tokens",)), taken)
+    return Usage(input=taken, output=output, cached=cached, units=units)
 
 
-def _first(said: dict[str, Json], names: Iterable[str]) -> int:
+def with_units(usage: Usage | None, **units: int | Decimal) -> Usage:
+    """The usage with these units beside those it has; a usage without tokens when there is none."""
+    known = usage or Usage()
+    return replace(known, units=replace(known.units or NO_UNITS, **units))
+
+
+def seconds_of(value: Json) -> Decimal:
+    """A length that somebody told, as a number or as text (OpenAI's ``verbose_json`` has both); 0 for what is none."""
+    try:
+        seconds = Decimal(str(value)) if isinstance(value, (int, float, str)) else Decimal(0)
+    except ArithmeticError:
+        return Decimal(0)
+    return seconds if seconds.is_finite() and 0 < seconds < MOST_SECONDS else Decimal(0)
+
+
+def _units(said: dict[str, Json]) -> Units | None:
+    """What a usage object tells beside plain tokens; None in the usual case, that it tells nothing."""
+    taken, made = _table(said, DETAILS), _table(said, OUTPUT_DETAILS)
+    found = Units(
+        seconds=seconds_of(said.get("seconds")),
+        image_output=count_in(made, ("image_tokens",)),
+        audio_input=count_in(taken, ("audio_tokens",)),
+        audio_output=count_in(made, ("audio_tokens",)),
+    )
+    return found if found != NO_UNITS else None
+
+
+def _table(said: dict[str, Json], names: Iterable[str]) -> dict[str, Json]:
+    return next((found for name in names if isinstance(found := said.get(name), dict)), {})
+
+
+def count_in(said: dict[str, Json], names: Iterable[str]) -> int:
     """The first that is a count; Cohere writes its counts with a fraction."""
     for name in names:
         value = said.get(name)

@@ -21,7 +21,7 @@ from providers.wire.media.bodies import (
     to_count,
     usage_of,
 )
-from providers.wire.media.job import Answer, Dialect, Outgoing, unsaid
+from providers.wire.media.job import Answer, ByTokens, Dialect, Outgoing, unsaid
 from providers.wire.media.vectors import (
     Vector,
     as_base64,
@@ -57,7 +57,7 @@ USUAL_PURPOSE = "search_document"  # Cohere demands one
 READ = frozenset(("model", "input", "encoding_format", "dimensions", "input_type"))
 
 
-class Embeddings(Value, frozen=True, kw_only=True):
+class Embeddings(ByTokens, Value, frozen=True, kw_only=True):
     """Texts or token arrays to turn into vectors; one of the two is empty."""
 
     model: str

@@ -6,10 +6,11 @@ import msgspec
 
 from providers.wire.errors import Kind, UpstreamFailure
 from providers.wire.frames import EventSplitter, FrameTooLong, payload
-from providers.wire.media.bodies import EMPTY, NULL, UNREADABLE, Raw, usage_of
+from providers.wire.media.bodies import EMPTY, NULL, UNREADABLE, Raw, usage_of, with_units
 from providers.wire.openai_chat.passing import error_from
 from providers.wire.types import Usage
 
+DONE = b'"image_generation.completed"'
 _decode_top = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
@@ -17,12 +18,18 @@ class Watch:
     """Bytes of one reply → the whole events to pass on. Sans-I/O. ``failure``: the provider reported an error in-band,
     or the stream is broken; what came before was still returned."""
 
-    __slots__ = ("_splitter", "failure", "usage")
+    __slots__ = ("_pictures", "_splitter", "_tokens", "failure")
 
     def __init__(self) -> None:
         self._splitter = EventSplitter()
-        self.usage: Usage | None = None
+        self._tokens: Usage | None = None
+        self._pictures = 0
         self.failure: UpstreamFailure | None = None
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the events told so far, with the pictures that are done."""
+        return with_units(self._tokens, images=self._pictures) if self._pictures else self._tokens
 
     def feed(self, data: bytes) -> bytes:
         """Whole events to send on; empty while one is incomplete."""
@@ -45,6 +52,7 @@ class Watch:
         data = payload(frame)
         if not data or self.failure is not None:
             return False
+        self._pictures += DONE in frame
         if b'"error"' not in frame and b'"usage"' not in frame:
             return True  # most of them, and the long ones: pictures and sound
         try:
@@ -54,5 +62,5 @@ class Watch:
         if bytes(said.get("error", NULL)) not in EMPTY or bytes(said.get("type", NULL)) == b'"error"':
             self.failure = error_from(data) or UpstreamFailure(Kind.SERVER, "The provider reported an error.")
             return False
-        self.usage = usage_of(said.get("usage")) or self.usage
+        self._tokens = usage_of(said.get("usage")) or self._tokens
         return True

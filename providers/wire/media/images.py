@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from providers.wire.errors import Refusal
 from providers.wire.media.bodies import (
     at_least_one,
@@ -14,10 +16,11 @@ from providers.wire.media.bodies import (
     needed,
     reply_object,
     usage_of,
+    with_units,
 )
 from providers.wire.media.job import Answer, Dialect, Outgoing
 from providers.wire.reading import Fields
-from providers.wire.types import Json, Usage, Value
+from providers.wire.types import Json, Units, Usage, Value
 
 TEXTS = (
     "prompt",
@@ -30,6 +33,7 @@ TEXTS = (
     "moderation",
     "user",
 )
+_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 WHOLES = ("output_compression", "partial_images")
 
 
@@ -48,10 +52,20 @@ class Images(Value, frozen=True, kw_only=True):
 
     def read(self, dialect: Dialect, replies: Sequence[bytes], content_type: str) -> Answer:
         reply = reply_object(replies[0], "data")
-        return Answer(body=replies[0], usage=usage_of(reply.get("usage")))
+        usage = with_units(usage_of(reply.get("usage")), images=len(_decode_list(reply["data"])))
+        return Answer(body=replies[0], usage=usage)
 
     def estimate(self) -> Usage | bytes | None:
         return None  # a picture's price has little to do with the words of its prompt
+
+    def measured(self, usage: Usage | None) -> Usage | None:
+        """What a provider does not tell apart is all pictures: nothing else comes out."""
+        if usage is None or not usage.output or (usage.units is not None and usage.units.image_output):
+            return usage
+        return with_units(usage, image_output=usage.output)
+
+    def most(self) -> Units | None:
+        return Units(images=self.fields.get("n") or 1)
 
 
 def parse(body: bytes) -> Images:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from providers.wire.errors import Refusal
-from providers.wire.types import Json, Usage, Value
+from providers.wire.types import Json, Units, Usage, Value
 
 JSON_TYPE = "application/json"
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -81,3 +81,21 @@ class Job(Protocol):
     def estimate(self) -> Usage | bytes | None:
         """When no usage was reported: what we know of it, a JSON body (``prompt``) to count tokens in, or None where
         counting text would say nothing."""
+
+    def measured(self, usage: Usage | None) -> Usage | None:
+        """The usage as reported, with what the request itself says of the units it is billed by."""
+
+    def most(self) -> Units | None:
+        """The units it may come to at most, for reservations; None where nothing bounds them."""
+
+
+class ByTokens:
+    """What jobs share that are billed by tokens alone."""
+
+    __slots__ = ()
+
+    def measured(self, usage: Usage | None) -> Usage | None:
+        return usage
+
+    def most(self) -> Units | None:
+        return Units()

@@ -16,14 +16,14 @@ from providers.wire.media.bodies import (
     to_count,
     usage_of,
 )
-from providers.wire.media.job import Answer, Dialect, Outgoing
+from providers.wire.media.job import Answer, ByTokens, Dialect, Outgoing
 from providers.wire.reading import Fields, wrong
 from providers.wire.types import Json, Usage, Value
 
 USUAL_MODEL = "omni-moderation-latest"  # what OpenAI takes when a client names none
 
 
-class Moderation(Value, frozen=True, kw_only=True):
+class Moderation(ByTokens, Value, frozen=True, kw_only=True):
     """Texts, and maybe pictures, to be judged."""
 
     model: str

@@ -13,6 +13,7 @@ from providers.wire.media.bodies import (
     at_least_one,
     bad_reply,
     client_object,
+    count_in,
     decoded,
     empty,
     encode,
@@ -21,11 +22,16 @@ from providers.wire.media.bodies import (
     reply_object,
     to_count,
     usage_in,
+    with_units,
 )
 from providers.wire.media.job import Answer, Dialect, Outgoing, unsaid
 from providers.wire.reading import Fields, wrong
-from providers.wire.types import Json, Usage, Value
+from providers.wire.types import Json, Units, Usage, Value
 
+# What one billed query is for at Cohere: so many documents, long ones counted by the piece. A piece has 512 tokens, of
+# which the question takes 256 at most (docs.cohere.com/docs/reranking-best-practices).
+AT_ONCE = 100
+PIECE = 500  # characters of a document, at two for a token
 LISTS = ("results", "data")
 SCORES = ("relevance_score", "score")
 COHERE_FIELDS = ("top_n", "max_tokens_per_doc", "priority")  # passed on as they are
@@ -58,7 +64,7 @@ class Rerank(Value, frozen=True, kw_only=True):
 
     def read(self, dialect: Dialect, replies: Sequence[bytes], content_type: str) -> Answer:
         reply = reply_object(replies[0], *LISTS)
-        usage = usage_in(decoded(reply.get("usage", NULL))) or _billed(decoded(reply.get("meta", NULL)))
+        usage = _billed(decoded(reply.get("meta", NULL)), usage_in(decoded(reply.get("usage", NULL))))
         found = decoded(reply.get("results", NULL))
         before = found if isinstance(found, list) else decoded(reply["data"])
         results = [self._result(item) for item in before]
@@ -71,6 +77,16 @@ class Rerank(Value, frozen=True, kw_only=True):
 
     def estimate(self) -> Usage | bytes | None:
         return to_count([self.query, *(text or "" for text in self.texts)])
+
+    def measured(self, usage: Usage | None) -> Usage | None:
+        """Without the provider's word, one query for every hundred documents."""
+        if usage is not None and usage.units is not None and usage.units.queries:
+            return usage
+        return with_units(usage, queries=-(-len(self.texts) // AT_ONCE))
+
+    def most(self) -> Units | None:
+        pieces = sum(1 + len(text or "") // PIECE for text in self.texts)
+        return Units(queries=-(-pieces // AT_ONCE))
 
     def _result(self, item: Json) -> dict[str, Json]:
         """One result in the client's words, with its document where it was asked for and without where it was not."""
@@ -124,8 +140,11 @@ def _text(document: Json, where: str) -> str | None:
     return Fields(document, where).text("text") if document.get("text") is not None else None
 
 
-def _billed(meta: Json) -> Usage | None:
+def _billed(meta: Json, usage: Usage | None) -> Usage | None:
     """Cohere counts searches; only some of its relatives report tokens beside them."""
     if not isinstance(meta, dict):
-        return None
-    return usage_in(meta.get("billed_units")) or usage_in(meta.get("tokens"))
+        return usage
+    billed = meta.get("billed_units")
+    usage = usage or usage_in(billed) or usage_in(meta.get("tokens"))
+    queries = count_in(billed, ("search_units",)) if isinstance(billed, dict) else 0
+    return with_units(usage, queries=queries) if queries else usage

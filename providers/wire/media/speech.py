@@ -13,10 +13,11 @@ from providers.wire.media.bodies import (
     model_of,
     needed,
     reply_object,
+    with_units,
 )
 from providers.wire.media.job import Answer, Dialect, Outgoing
 from providers.wire.reading import Fields, wrong
-from providers.wire.types import Json, Usage, Value
+from providers.wire.types import Json, Units, Usage, Value
 
 TEXTS = ("input", "response_format", "instructions", "stream_format")
 
@@ -40,7 +41,13 @@ class Speech(Value, frozen=True, kw_only=True):
         raise bad_reply("The provider sent no audio.")
 
     def estimate(self) -> Usage | bytes | None:
-        return None  # speech is priced by its length
+        return None  # text tokens say nothing of speech: it is billed by characters, or by tokens of sound
+
+    def measured(self, usage: Usage | None) -> Usage | None:
+        return with_units(usage, characters=len(self.fields["input"]), audio_output=usage.output if usage else 0)
+
+    def most(self) -> Units | None:
+        return Units(characters=len(self.fields["input"]))
 
 
 def parse(body: bytes) -> Speech:

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 from providers.wire.errors import Refusal
 from providers.wire.media import multipart
 from providers.wire.media.bodies import (
+    NULL,
     bad_reply,
     bad_value,
+    decoded,
     missing,
     not_a_reply,
     reply_object,
+    seconds_of,
     usage_of,
+    with_units,
 )
 from providers.wire.media.job import JSON_TYPE, Answer, Dialect, Outgoing
 from providers.wire.media.multipart import Part
 from providers.wire.openai_chat.passing import error_from
-from providers.wire.types import Usage, Value
+from providers.wire.types import Units, Usage, Value
 
 PLAIN = ("text", "srt", "vtt")  # response formats that are no JSON
 READ = frozenset(("stream", "response_format", "temperature"))
+# Bytes of a second of speech at the least: Opus at its lowest rate, 6 kbit/s (RFC 6716, 2.1.1).
+LEAST_BYTES = 750
 LONGEST_FIELD = 64 * 1024  # bytes of a field that we read
 SWITCHES = {"true": True, "1": True, "false": False, "0": False, "": False}
 
@@ -32,6 +39,7 @@ class Transcription(Value, frozen=True, kw_only=True):
     body: bytes
     boundary: str
     at: tuple[int, int]
+    sound: int = 0  # bytes of the recording; 0: it is elsewhere
     response_format: str = "json"
     stream: bool = False
 
@@ -51,10 +59,20 @@ class Transcription(Value, frozen=True, kw_only=True):
         reply = reply_object(body)
         if "text" not in reply and "segments" not in reply:
             raise error_from(body) or bad_reply("The provider's reply has no text.")
-        return Answer(body=body, content_type=content_type or JSON_TYPE, usage=usage_of(reply.get("usage")))
+        usage = usage_of(reply.get("usage"))
+        if seconds := seconds_of(decoded(reply.get("duration", NULL))):
+            usage = with_units(usage, seconds=seconds)
+        return Answer(body=body, content_type=content_type or JSON_TYPE, usage=usage)
 
     def estimate(self) -> Usage | bytes | None:
         return None  # transcription is priced by the recording's length
+
+    def measured(self, usage: Usage | None) -> Usage | None:
+        return usage
+
+    def most(self) -> Units | None:
+        """A recording that is only named by its address may have any length."""
+        return Units(seconds=Decimal(self.sound) / LEAST_BYTES) if self.sound else None
 
 
 def parse(body: bytes, content_type: str) -> Transcription:
@@ -78,6 +96,7 @@ def parse(body: bytes, content_type: str) -> Transcription:
         body=body,
         boundary=boundary,
         at=(place.start, place.end),
+        sound=0 if "url" in names else sum(part.end - part.start for part in found if part.name == "file"),
         response_format=said.get("response_format") or "json",
         stream=stream,
     )

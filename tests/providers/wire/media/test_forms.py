@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from providers.wire.errors import Refusal, UpstreamFailure
 from providers.wire.media import multipart
 from providers.wire.media.job import Dialect
 from providers.wire.media.transcription import Transcription, parse, rewrite
-from providers.wire.types import Usage
+from providers.wire.types import Units, Usage
 
 BOUNDARY = "xYz-123"
 TYPE = f"multipart/form-data; boundary={BOUNDARY}"
@@ -145,11 +146,13 @@ def test_every_response_format_passes_as_it_comes(format: str, body: bytes, kind
     ("usage", "found"),
     [
         ({"type": "tokens", "input_tokens": 14, "output_tokens": 45, "total_tokens": 59}, Usage(input=14, output=45)),
-        ({"type": "duration", "seconds": 9}, None),
+        ({"type": "duration", "seconds": 9}, Usage(units=Units(seconds=Decimal(9)))),
+        ({"type": "duration", "seconds": -1}, None),
+        ({"type": "duration", "seconds": "NaN"}, None),
         (None, None),
     ],
 )
-def test_tokens_are_counted_seconds_are_not(usage: Any, found: Usage | None) -> None:
+def test_tokens_and_seconds_are_counted(usage: Any, found: Usage | None) -> None:
     answer = asked().read(Dialect.OPENAI, [json.dumps({"text": "Hello", "usage": usage}).encode()], "")
     assert answer.usage == found
     assert answer.content_type == "application/json"
@@ -171,3 +174,9 @@ def test_tokens_are_counted_seconds_are_not(usage: Any, found: Usage | None) -> 
 def test_what_is_no_transcript_is_a_failure(format: str, body: bytes) -> None:
     with pytest.raises(UpstreamFailure):
         asked(("response_format", format)).read(Dialect.OPENAI, [body], "")
+
+
+@pytest.mark.parametrize("said", [12.5, "12.5"])
+def test_the_length_of_a_verbose_reply(said: Any) -> None:
+    answer = asked().read(Dialect.OPENAI, [json.dumps({"text": "Hello", "duration": said}).encode()], "")
+    assert answer.usage == Usage(units=Units(seconds=Decimal("12.5")))

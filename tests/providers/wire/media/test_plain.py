@@ -14,7 +14,7 @@ from providers.wire.errors import Kind, Refusal, UpstreamFailure
 from providers.wire.media import images, moderation, speech
 from providers.wire.media.events import Watch
 from providers.wire.media.job import Dialect, Job
-from providers.wire.types import Usage
+from providers.wire.types import Units, Usage
 
 OPENAI = Dialect.OPENAI
 PARSERS: dict[str, Callable[[bytes], Job]] = {
@@ -86,7 +86,9 @@ def test_pictures_pass_untouched(item: Any) -> None:
     body = json.dumps({"created": 1, "data": [item], "usage": used}).encode()
     answer = job("images").read(OPENAI, [body], "application/json")
     assert answer.body is body
-    assert answer.usage == Usage(input=5, output=100)
+    assert answer.usage == Usage(input=5, output=100, units=Units(images=1))
+    measured = job("images").measured(answer.usage)
+    assert measured and measured.units == Units(images=1, image_output=100)
     assert job("images").estimate() is None
 
 
@@ -165,3 +167,24 @@ def test_any_bytes_may_be_watched(pieces: list[bytes]) -> None:
         watch.feed(piece)
     watch.end()
     assert watch.usage is None
+
+
+def test_speech_is_measured_by_the_characters_of_its_input() -> None:
+    asked = job("speech", input="Grüße 👋")
+    assert asked.most() == Units(characters=7)
+    assert asked.measured(None) == Usage(units=Units(characters=7))
+    told = asked.measured(Usage(input=3, output=9))
+    assert told == Usage(input=3, output=9, units=Units(characters=7, audio_output=9))
+
+
+def test_pictures_are_as_many_as_were_asked_for() -> None:
+    assert job("images").most() == Units(images=2)
+    assert job("images", n=None).most() == Units(images=1)
+    assert job("moderation").most() == Units()
+
+
+def test_a_stream_counts_the_pictures_that_are_done() -> None:
+    watch = Watch()
+    for kind in ("image_generation.partial_image", "image_generation.completed", "image_generation.completed"):
+        watch.feed(f"data: {json.dumps({'type': kind, 'b64_json': 'iVBO'})}\n\n".encode())
+    assert watch.usage == Usage(units=Units(images=2))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from providers.wire.errors import Refusal, UpstreamFailure
 from providers.wire.media.job import Dialect, dialect_of
 from providers.wire.media.rerank import Rerank, parse
-from providers.wire.types import Usage
+from providers.wire.types import Units, Usage
 
 DOCUMENTS = ["one", {"text": "two", "id": 7}, "three"]
 RESULTS = [{"index": 2, "relevance_score": 0.9}, {"index": 0, "relevance_score": 0.1}]
@@ -83,7 +83,7 @@ def test_a_right_reply_passes_untouched() -> None:
     body = json.dumps({"id": "x", "results": RESULTS, "meta": {"billed_units": {"search_units": 1}}}).encode()
     answer = asked().read(Dialect.COHERE, [body], "")
     assert answer.body is body
-    assert answer.usage is None
+    assert answer.usage == Usage(units=Units(queries=1))
 
 
 @pytest.mark.parametrize(
@@ -150,3 +150,14 @@ def test_any_bytes_are_refused_and_fail(body: bytes) -> None:
 
 def test_what_nobody_reports_is_estimated() -> None:
     assert json.loads(asked().estimate() or b"") == {"prompt": ["q", "one", "two", "three"]}  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("documents", "least", "most"),
+    [(["x"] * 100, 1, 1), (["x"] * 101, 2, 2), (["x" * 499] * 100, 1, 1), (["x" * 5000] * 100, 1, 11)],
+)
+def test_queries_that_nobody_reports(documents: list[str], least: int, most: int) -> None:
+    job = asked(documents=documents)
+    assert job.measured(None) == Usage(units=Units(queries=least))
+    assert job.measured(Usage(units=Units(queries=7))) == Usage(units=Units(queries=7))
+    assert job.most() == Units(queries=most)
