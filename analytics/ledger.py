@@ -25,7 +25,8 @@ def write(outcomes: Iterable[Outcome]) -> None:
 
 
 def _line(outcome: Outcome, charge: Charge) -> LedgerLine:
-    amount = units(charged(outcome.cost_usd))
+    untold = outcome.cost_usd is None and outcome.usage.units is not None  # a service that was given, at a cost unknown
+    amount = charge.reserved if untold else units(charged(outcome.cost_usd))
     return LedgerLine(
         budget_id=charge.budget,
         request_id=outcome.request_id[:64],

@@ -85,7 +85,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     ``started_at`` is Unix time in seconds, every ``*_ms`` whole milliseconds, ``cost_usd`` None when no price is known.
     ``result`` is a value of ``analytics.models.Result``, ``status`` the HTTP status the client got (or would have got).
-    ``rates``: the price the cost was worked out with, USD per million tokens by class, and its source. ``flat_rate``:
+    ``rates``: the price the cost was worked out with, as :func:`rates` writes it. ``flat_rate``:
     the cost is notional, and no budget's.
     ``pending`` is what is still to be worked out; None in the journal and beyond.
     """

@@ -69,8 +69,9 @@ class Record:
 
     @property
     def unknown(self) -> bool:
-        """Whether what it cost is only worked out later."""
-        return self.pending is not None and self.cost_usd is None
+        """Whether what it cost is only worked out later, or never, although somebody answered."""
+        answered = self.usage is not None and self.usage.units is not None
+        return self.cost_usd is None and (answered or self.pending is not None)
 
     def ended_badly(self, *, charge: bool, left: bool) -> None:
         """If nothing came out of it, it costs nothing; or, with ``charge``, its input when the client has ``left``

@@ -132,17 +132,32 @@ def test_more_than_the_budget_has_is_not_sent(client: Client, upstream: Any) -> 
     assert upstream.count == 0
 
 
-def test_a_recording_of_unknown_length(client: Client, upstream: Any) -> None:
-    upstream.plays(sim.json_reply({"text": "Hello"}))
-    assert CASES["transcription"].ask(client).status_code == 200
-    [row] = client.gateway.records(1)
-    assert row.cost_usd is None
+def test_a_length_that_nobody_tells_spends_what_was_reserved(client: Client, upstream: Any) -> None:
+    row = budget(client, D("0.0007"))
+    upstream.plays(*[sim.json_reply({"text": "Hello"})] * 9)
+    replies = [CASES["transcription"].ask(client).status_code for _ in range(4)]
+    assert (replies, upstream.count) == ([200, 200, 429, 429], 2)
+    records = client.gateway.records(4)
+    assert {record.cost_usd for record in records} == {None}
+    assert D("0.0006") < ledger.spent(row.pk, BEGINNING, None) < D("0.0007")
+
+
+def test_a_failure_spends_nothing(client: Client, upstream: Any) -> None:
+    row = budget(client, D("0.00035"))
+    upstream.plays(sim.status(500), sim.json_reply({"text": "Hello"}))
+    replies = [CASES["transcription"].ask(client).status_code for _ in range(3)]
+    assert replies == [502, 200, 429]
+    client.gateway.records(3)
+    assert ledger.spent(row.pk, BEGINNING, None) > 0
+
+
+def test_a_recording_elsewhere_is_bounded_by_nothing(client: Client, upstream: Any) -> None:
     budget(client, D(1))
     form = {"model": "groq/whisper-large-v3", "url": "https://example.com/a.wav"}
     refused = client.http.post("/audio/transcriptions", files={name: (None, text) for name, text in form.items()})
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "model_without_price")
     assert "no price that bounds this request" in refused.json()["error"]["message"]
-    assert upstream.count == 1
+    assert upstream.count == 0
 
 
 def test_queries_are_billed_and_tokens_are_counted_all_the_same(client: Client, upstream: Any) -> None:

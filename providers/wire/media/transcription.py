@@ -68,7 +68,7 @@ class Transcription(Value, frozen=True, kw_only=True):
         return None  # transcription is priced by the recording's length
 
     def measured(self, usage: Usage | None) -> Usage | None:
-        return usage
+        return usage or Usage(units=Units())  # something was written down, nobody told how long it was
 
     def most(self) -> Units | None:
         """A recording that is only named by its address may have any length."""
