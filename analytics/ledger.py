@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import msgspec
 from django.db import connection
 from django.db.models import QuerySet, Sum
 
@@ -16,25 +17,40 @@ from analytics.models import LedgerLine
 from routing.gateway.outcome import Charge, Outcome
 from routing.money import charged, units, usd
 
+# Column → its type on PostgreSQL, in the order of _line().
+COLUMNS = {
+    "budget_id": "bigint",
+    "request_id": "text",
+    "kind": "text",
+    "units": "bigint",
+    "reserved_units": "bigint",
+    "at": "timestamp AT TIME ZONE 'UTC'",
+    "note": "text",
+}
+
 
 def write(outcomes: Iterable[Outcome]) -> None:
-    """The lines of requests that have just become rows."""
+    """The lines of requests that have just become rows. Plain SQL: the ORM costs several times as much a line."""
     lines = [_line(outcome, charge) for outcome in outcomes for charge in outcome.charges]
-    if lines:
-        LedgerLine.objects.bulk_create(lines)
+    if not lines:
+        return
+    table, names = LedgerLine._meta.db_table, ", ".join(f'"{name}"' for name in COLUMNS)
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            values = ", ".join(f"(r->>{n})::{kind}" for n, kind in enumerate(COLUMNS.values()))
+            rows = f"SELECT {values} FROM jsonb_array_elements(%s::jsonb) AS r"  # noqa: S608 - our own names
+            cursor.execute(f'INSERT INTO "{table}" ({names}) {rows}', [msgspec.json.encode(lines).decode()])
+        else:
+            marks = ", ".join(["%s"] * len(COLUMNS))
+            cursor.executemany(f'INSERT INTO "{table}" ({names}) VALUES ({marks})', lines)  # noqa: S608
 
 
-def _line(outcome: Outcome, charge: Charge) -> LedgerLine:
+def _line(outcome: Outcome, charge: Charge) -> tuple[int, str, str, int, int, str, str]:
     untold = outcome.cost_usd is None and outcome.usage.units is not None  # a service that was given, at a cost unknown
     amount = charge.reserved if untold else units(charged(outcome.cost_usd))
-    return LedgerLine(
-        budget_id=charge.budget,
-        request_id=outcome.request_id[:64],
-        kind=LedgerLine.Kind.SETTLE if amount or outcome.result == "ok" else LedgerLine.Kind.RELEASE,
-        units=amount,
-        reserved_units=charge.reserved,
-        at=datetime.fromtimestamp(outcome.started_at, UTC),
-    )
+    kind = LedgerLine.Kind.SETTLE if amount or outcome.result == "ok" else LedgerLine.Kind.RELEASE
+    at = str(datetime.fromtimestamp(outcome.started_at, UTC).replace(tzinfo=None))  # UTC, as Django writes it
+    return charge.budget, outcome.request_id[:64], kind.value, amount, charge.reserved, at, ""
 
 
 def adjust(budget_id: int, amount: Decimal, note: str, at: datetime) -> LedgerLine:
