@@ -39,6 +39,11 @@ class Standing:
         return int(self.spent * 100 / limit) if limit else 100
 
     @property
+    def left(self) -> Decimal:
+        """USD that may still be spent; requests that are running have not spent theirs yet."""
+        return max(self.budget.limit_usd - self.spent, Decimal(0))
+
+    @property
     def noticed(self) -> bool:
         """Whether the share to notify at is reached."""
         return self.budget.notify_at is not None and self.share >= self.budget.notify_at

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from providers.entry import Entry
@@ -73,6 +73,35 @@ def of_caller(table: Mapping[Whose, T], key: ApiKey) -> tuple[T, ...]:
     """What applies to a key: its own, its user's, its team's."""
     scopes: tuple[Whose, ...] = ((Scope.KEY, key.pk), (Scope.USER, key.owner_id), (Scope.TEAM, key.team_id))
     return tuple(found for scope, id in scopes if id and (found := table.get((str(scope), id))) is not None)
+
+
+def set_limit(figures: Mapping[str, int | None], **whose: Any) -> None:
+    """Set the limits of one ``api_key``, ``user`` or ``team``. A row that limits nothing is not kept."""
+    if any(figures.values()):
+        Limit.objects.update_or_create(**whose, defaults=dict(figures))
+    else:
+        for row in Limit.objects.filter(**whose):
+            row.delete()
+
+
+def limits_on(key: ApiKey) -> QuerySet[Limit]:
+    """The rows whose limits hold for a key: its own, its user's, its team's."""
+    return Limit.objects.filter(_callers(key)).select_related("api_key", "user", "team")
+
+
+def budgets_on(key: ApiKey) -> QuerySet[Budget]:
+    """The budgets that hold for a key wherever its requests go: its own, its user's, its team's, everybody's."""
+    found = Budget.objects.filter(_callers(key) | Q(scope=Scope.GLOBAL), enabled=True)
+    return found.select_related("api_key", "user", "team")
+
+
+def _callers(key: ApiKey) -> Q:
+    found = Q(api_key=key)
+    if key.owner_id:
+        found |= Q(user=key.owner_id)
+    if key.team_id:
+        found |= Q(team=key.team_id)
+    return found
 
 
 def of_provider(budgets: Budgets, entry: Entry) -> tuple[LiveBudget, ...]:

@@ -1,8 +1,8 @@
-"""Below /dashboard/: client keys, combos, aliases, health, the preview, what teams may use."""
+"""Below /dashboard/: client keys, combos, aliases, health, the preview, what teams may use, limits, addresses."""
 
 from django.urls import path
 
-from routing.pages import aliases, combos, health, keys, preview, teams
+from routing.pages import addresses, aliases, combos, health, keys, limits, preview, teams
 
 app_name = "routing"
 urlpatterns = [
@@ -24,4 +24,8 @@ urlpatterns = [
     path("health/reset/", health.health_reset, name="health_reset"),
     path("try/", preview.preview_name, name="preview"),
     path("people/teams/<int:pk>/permissions/", teams.team_access, name="team_access"),
+    path("people/teams/<int:pk>/limits/", limits.team_limits, name="team_limits"),
+    path("people/users/<int:pk>/limits/", limits.user_limits, name="user_limits"),
+    path("addresses/", addresses.rule_list, name="addresses"),
+    path("addresses/<int:pk>/delete/", addresses.rule_delete, name="address_delete"),
 ]

@@ -14,11 +14,13 @@ from accounts.models import Role, Team, User
 from accounts.permissions import is_site_admin
 from routing import keys
 from routing.forms.access import AccessFields
+from routing.forms.limits import NAMES as LIMITS
+from routing.forms.limits import LimitFields, limit_of
 from routing.models import ApiKey
 
 
-class KeyForm(AccessFields, forms.ModelForm):
-    """What can be changed about a key: its name, what it may use, when it ends."""
+class KeyForm(AccessFields, LimitFields, forms.ModelForm):
+    """What can be changed about a key: its name, what it may use, when it ends; its limits by those who may."""
 
     field_order: tuple[str, ...] = (
         "name",
@@ -28,6 +30,7 @@ class KeyForm(AccessFields, forms.ModelForm):
         "providers",
         "endpoints",
         "expires_at",
+        *LIMITS,
     )
 
     expires_at = forms.DateTimeField(
@@ -45,6 +48,12 @@ class KeyForm(AccessFields, forms.ModelForm):
         super().__init__(*args, **kwargs)
         self.by = by
         self.show_access(self.instance)
+        self.limits = by.has_perm("routing.change_limit")
+        if self.limits:
+            self.show_limit(limit_of(self.instance))
+        else:
+            for name in LIMITS:
+                del self.fields[name]
 
     def clean_expires_at(self) -> Any:
         end = self.cleaned_data["expires_at"]
@@ -54,7 +63,11 @@ class KeyForm(AccessFields, forms.ModelForm):
 
     def save(self, commit: bool = True) -> ApiKey:
         self.take_access(self.instance)
-        return super().save(commit)
+        with transaction.atomic():
+            key: ApiKey = super().save(commit)
+            if self.limits:
+                self.take_limit(api_key=key)
+        return key
 
 
 class NewKeyForm(KeyForm):
@@ -62,6 +75,7 @@ class NewKeyForm(KeyForm):
 
     field_order = (
         "name", "owner", "team", "patterns", "combos_apart", "combos", "providers", "endpoints", "expires_at",
+        *LIMITS,
     )  # fmt: skip
 
     owner = forms.ModelChoiceField(
@@ -108,4 +122,6 @@ class NewKeyForm(KeyForm):
             )
             self.take_access(key)
             key.save()
+            if self.limits:
+                self.take_limit(api_key=key)
         return key, text

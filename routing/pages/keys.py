@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from routing import keys
+from routing import keys, spending
 from routing.forms.keys import KeyForm, NewKeyForm
 from routing.pages.shared import person
 
@@ -45,10 +45,12 @@ def key_edit(request: HttpRequest, pk: int) -> HttpResponse:
         return redirect("routing:keys")
     context = {
         "form": form,
+        "key": key,
+        "limits": spending.limits_on(key),
         "title": _("Change the key %(name)s") % {"name": key.name},
         "back": reverse("routing:keys"),
     }
-    return render(request, "routing/key_form.html", context)
+    return render(request, "routing/key_edit.html", context)
 
 
 @login_required
