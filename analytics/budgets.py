@@ -95,7 +95,8 @@ def _tell(now: Standing) -> None:
 
 
 def _people(budget: Budget) -> list[str]:
-    """Whose budget it is; of a key its owner, of a team its owners; of everything else the site administrators."""
+    """Whose budget it is; of a key its owner, of a team its owners; of everything else the site administrators. The
+    banner of the overview goes by the same rule: see :func:`reached`."""
     users = User.objects.filter(is_active=True)
     owner = budget.user_id or (budget.api_key.owner_id if budget.api_key else None)
     team = budget.team_id or (budget.api_key.team_id if budget.api_key else None)
@@ -106,3 +107,16 @@ def _people(budget: Budget) -> list[str]:
     else:
         found = users.filter(is_superuser=True)
     return list(found.values_list("email", flat=True))
+
+
+def reached(user: User) -> list[Standing]:
+    """The budgets of a person's concern that are at their share or over it, the fullest first."""
+    teams = owned_team_ids(user)
+    mine = Q(user=user) | Q(api_key__owner=user) | Q(team__in=teams) | Q(api_key__owner=None, api_key__team__in=teams)
+    if is_site_admin(user):
+        mine |= Q(user=None, team=None, api_key=None) | Q(
+            api_key__isnull=False, api_key__owner=None, api_key__team=None
+        )
+    rows = Budget.objects.filter(mine, enabled=True, notify_at__isnull=False).select_related("api_key", "user", "team")
+    found = [now for now in map(standing, rows) if now.noticed]
+    return sorted(found, key=lambda now: -now.share)

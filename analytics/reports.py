@@ -21,7 +21,12 @@ from analytics.models import HourlyUsage, Result, RollupMark, UsageRecord
 HOURLY_UP_TO = 48  # hours; longer windows are shown by day
 LONGEST = 24 * 731  # hours; sums older than that are removed
 FAILURES = (Result.FAILED, Result.REFUSED)  # the client got an error; one that left did not
-_FIGURES = ("requests", "failures", "input_tokens", "output_tokens", "cost_usd", "latency_ms")
+_FIGURES = ("requests", "failures", "input_tokens", "output_tokens", "cost_usd", "latency_ms", "notional_usd")
+# Of the log's rows: a flat rate's cost is notional, nothing of it was charged.
+MONEY = {
+    "cost_usd": Sum("cost_usd", filter=Q(flat_rate=False)),
+    "notional_usd": Sum("cost_usd", filter=Q(flat_rate=True)),
+}
 _TRIES = 3
 _CENT = Decimal("1e-10")  # SQLite adds in binary floating point; the columns keep ten places
 
@@ -39,13 +44,15 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """What a person may see of a window that ends now. ``failures`` are the requests whose client got an error."""
+    """What a person may see of a window that ends now. ``failures`` are the requests whose client got an error.
+    ``cost_usd`` was charged; ``notional_usd`` is what flat-rate use would have cost by its models' prices."""
 
     requests: int
     failures: int
     input_tokens: int
     output_tokens: int
     cost_usd: Decimal
+    notional_usd: Decimal
     average_latency_ms: int | None
     series: tuple[Point, ...]
 
@@ -58,6 +65,7 @@ class _Sums:
     output_tokens: int = 0
     cost_usd: Decimal = Decimal(0)
     latency_ms: int = 0
+    notional_usd: Decimal = Decimal(0)
 
     def add(self, other: _Sums) -> None:
         for field in fields(self):
@@ -90,6 +98,7 @@ def overview(user: Person, hours: int = 24) -> Overview:
         input_tokens=total.input_tokens,
         output_tokens=total.output_tokens,
         cost_usd=total.cost_usd,
+        notional_usd=total.notional_usd,
         average_latency_ms=round(total.latency_ms / total.requests) if total.requests else None,
         series=tuple(_point(start, part) for start, part in sums.items()),
     )
@@ -167,7 +176,7 @@ def _tail(scope: Q, mark: int) -> Iterator[tuple[datetime, _Sums]]:
         .annotate(
             count=Count("id"),
             failed=Count("id", filter=Q(result__in=FAILURES)),
-            **{f"sum_{name}": Sum(name) for name in _FIGURES[2:]},
+            **{f"sum_{name}": MONEY.get(name, Sum(name)) for name in _FIGURES[2:]},
         )
     )
     for hour, *figures in rows.order_by():
@@ -175,7 +184,13 @@ def _tail(scope: Q, mark: int) -> Iterator[tuple[datetime, _Sums]]:
 
 
 def _sums(*figures: int | Decimal | None) -> _Sums:
-    requests, failures, tokens_in, tokens_out, cost, latency = (figure or 0 for figure in figures)
+    requests, failures, tokens_in, tokens_out, cost, latency, notional = (figure or 0 for figure in figures)
     return _Sums(
-        int(requests), int(failures), int(tokens_in), int(tokens_out), Decimal(cost).quantize(_CENT), int(latency)
+        int(requests),
+        int(failures),
+        int(tokens_in),
+        int(tokens_out),
+        Decimal(cost).quantize(_CENT),
+        int(latency),
+        Decimal(notional).quantize(_CENT),
     )

@@ -16,7 +16,7 @@ from django.utils import timezone
 from analytics import budgets
 from analytics.models import HourlyUsage, RollupMark, UsageRecord
 from analytics.record import STORE_LOCK
-from analytics.reports import FAILURES
+from analytics.reports import FAILURES, MONEY
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +38,7 @@ FIGURES = (
     "notional_usd",
     "latency_ms",
 )
-SUMS = {
-    **{name: Sum(name) for name in FIGURES[2:]},
-    "cost_usd": Sum("cost_usd", filter=Q(flat_rate=False)),
-    "notional_usd": Sum("cost_usd", filter=Q(flat_rate=True)),
-}
+SUMS = {**{name: Sum(name) for name in FIGURES[2:]}, **MONEY}
 
 
 @shared_task(ignore_result=True)

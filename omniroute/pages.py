@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.models import User
-from analytics import reports
+from analytics import budgets, reports
 from providers import grants
 from providers.models import Connection
 from routing import keys
@@ -43,6 +43,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "steps": _first_steps(request),
         "notice": GatewaySettings.load().notice,
         "ended_logins": grants.ended() if request.user.has_perm("providers.change_connection") else 0,
+        "budgets": budgets.reached(_person(request)),
         "hours": hours,
         "ranges": RANGES,
     }

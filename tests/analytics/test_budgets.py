@@ -9,6 +9,7 @@ import pytest
 from django.core import mail
 from django.utils import timezone
 
+from accounts.models import User
 from analytics import budgets, ledger
 from analytics.models import BudgetNotice, LedgerLine
 from routing import keys
@@ -75,3 +76,39 @@ def test_the_api(client: Any, admin_user: Any, team: Any) -> None:
     assert post("limits", parallel=3).status_code == 400
     assert post("ip-rules", network="10.0.0.9/8").json()["network"] == "10.0.0.0/8"
     assert post("ip-rules", network="x").status_code == 400
+
+
+def test_the_overview_tells_the_same_people_as_the_mail(admin_user: Any, member: Any, team: Any) -> None:
+    """Of every kind of budget, each at its share."""
+    owner = User.objects.create_user("owner@example.com")
+    team.memberships.create(user=owner, role="owner")
+    owners = [(member, team), (member, None), (None, team), (None, None)]
+    made = [keys.create(name=f"key {at}", owner=user, team=of)[0] for at, (user, of) in enumerate(owners)]
+    fields: list[tuple[str, dict[str, Any]]] = [("key", {"api_key": key}) for key in made]
+    fields += [("user", {"user": member}), ("team", {"team": team}), ("global", {}), ("tier", {"tier": "cheap"})]
+    for at, (scope, whose) in enumerate(fields):
+        row = Budget.objects.create(scope=scope, limit_usd=10, notify_at=50, **whose)
+        ledger.adjust(row.pk, Decimal(5 + at), "", timezone.now())
+    assert budgets.notify() == len(fields)
+    mailed = {(address, message.subject) for message in mail.outbox for address in message.to}
+    seen = {
+        (user.email, f"Budget {now.budget}: {now.share} % spent")
+        for user in (admin_user, member, owner)
+        for now in budgets.reached(user)
+    }
+    assert seen == mailed and len(seen) == len(fields)
+
+
+def test_the_banner_and_when_there_is_none(client: Any, budget: Budget, member: Any, admin_user: Any) -> None:
+    client.force_login(member)
+    ledger.adjust(budget.pk, Decimal("7.99"), "", timezone.now())
+    assert not budgets.reached(member)
+    ledger.adjust(budget.pk, Decimal("0.51"), "", timezone.now())
+    page = client.get("/dashboard/").content.decode()
+    assert "$8.50 of $10.00 spent" in page and f"/dashboard/budgets/{budget.pk}/" in page and "soon used up" in page
+    client.force_login(admin_user)
+    assert "$8.50 of $10.00 spent" not in client.get("/dashboard/").content.decode()
+    client.force_login(member)
+    for quiet in ({"notify_at": None}, {"notify_at": 80, "enabled": False}, {"enabled": True, "limit_usd": 100}):
+        Budget.objects.filter(pk=budget.pk).update(**quiet)
+        assert "of $10.00 spent" not in client.get("/dashboard/").content.decode()

@@ -59,6 +59,7 @@ def requests(count: int, **changes: Any) -> None:
                         "usage": Usage(input=die.randrange(1000), output=die.randrange(100)),
                         "cost_usd": die.choice([None, Decimal(die.randrange(10**9)).scaleb(-10)]),
                         "latency_ms": die.randrange(5000),
+                        "flat_rate": n % 3 == 0,
                         **changes,
                     },
                 )
@@ -74,7 +75,8 @@ def by_hand(rows: Iterator[UsageRecord], since: datetime) -> dict[str, Any]:
         "failures": sum(row.result in ("failed", "refused") for row in seen),
         "input_tokens": sum(row.input_tokens for row in seen),
         "output_tokens": sum(row.output_tokens for row in seen),
-        "cost_usd": sum((row.cost_usd or Decimal(0) for row in seen), Decimal(0)),
+        "cost_usd": sum((row.cost_usd or Decimal(0) for row in seen if not row.flat_rate), Decimal(0)),
+        "notional_usd": sum((row.cost_usd or Decimal(0) for row in seen if row.flat_rate), Decimal(0)),
         "average_latency_ms": round(sum(row.latency_ms for row in seen) / len(seen)),
     }
 

@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Membership, Team, User
+from analytics import tasks
 from analytics.models import Result, UsageRecord
 from omniroute import navigation
 from providers import catalogue, connections
@@ -202,6 +203,16 @@ def test_the_overview_counts_what_the_person_may_see(admin: Client, member: User
     client.force_login(member)
     page = text(client, "omniroute:overview")
     assert "100.0 %" in page and "$0.0042" in page and "it broke" not in page
+
+
+def test_the_overview_tells_flat_rate_use_apart_from_the_cost(admin: Client) -> None:
+    record(cost_usd="2")
+    assert "Flat-rate" not in text(admin, "omniroute:overview")
+    record(cost_usd="3", flat_rate=True)
+    for _again in ("in the log", "in the hourly sums"):
+        page = text(admin, "omniroute:overview")
+        assert "$2.00" in page and "would have cost <bdi>$3.00</bdi>" in page and "$5.00" not in page
+        tasks.roll_up()
 
 
 def test_the_notice_is_shown_as_text(as_member: Client) -> None:
