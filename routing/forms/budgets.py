@@ -11,9 +11,10 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import Team, User
 from providers.models import Provider, Tier
 from routing.models import ApiKey, Budget, Scope
+from routing.money import plain
 from routing.snapshot import FLAT_RATE
 
-Choices = list[tuple[str, Any]]
+Choices = list[tuple[Any, Any]]
 COLUMNS = {
     Scope.KEY: "api_key_id",
     Scope.USER: "user_id",
@@ -50,6 +51,7 @@ class BudgetForm(forms.ModelForm):
         whose: Any = self.fields["whose"]
         if self.instance.pk:
             value = _value(self.instance)
+            self.initial["limit_usd"] = plain(self.instance.limit_usd)
             whose.choices = [(value, f"{self.instance.get_scope_display()} {self.instance.subject}".rstrip())]
             whose.initial, whose.disabled = value, True
             whose.help_text = _("To give it to somebody else, make another and delete this one.")
@@ -83,7 +85,7 @@ def everyone() -> Choices:
         (Scope.USER, lambda: ((row.pk, str(row)) for row in User.objects.filter(is_active=True).order_by("email"))),
         (Scope.KEY, lambda: ((row.pk, str(row)) for row in ApiKey.objects.order_by("name"))),
         (Scope.PROVIDER, lambda: ((row.pk, row.name) for row in Provider.objects.order_by("name"))),
-        (Scope.TIER, lambda: ((tier, label) for tier, label in Tier.choices if tier not in FLAT_RATE)),
+        (Scope.TIER, lambda: ((tier, str(label)) for tier, label in Tier.choices if tier not in FLAT_RATE)),
     ]
     found = [(scope.label, [(f"{scope}:{id}", name) for id, name in rows()]) for scope, rows in groups]
     return [(str(Scope.GLOBAL), Scope.GLOBAL.label), *((label, rows) for label, rows in found if rows)]
