@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -18,20 +19,24 @@ from accounts.models import Role, User
 from accounts.permissions import is_site_admin, owned_team_ids
 from analytics import ledger
 from analytics.models import BudgetNotice
+from routing.gateway.purses import purse_key
 from routing.models import Budget
-from routing.money import plain, span
+from routing.money import plain, span, usd
 
 log = logging.getLogger(__name__)
+Reserved = Callable[[Sequence[str]], Sequence[int] | None]  # keys of purses → units of each; None: not known
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A budget in its current period. ``share`` is whole percent of the limit, 100 for a limit of nothing."""
+    """A budget in its current period. ``share`` is whole percent of the limit, 100 for a limit of nothing.
+    ``reserved`` is what running requests may still cost; None where nobody asked or it is not known."""
 
     budget: Budget
     spent: Decimal
     begin: datetime
     end: datetime | None
+    reserved: Decimal | None = None
 
     @property
     def share(self) -> int:
@@ -40,8 +45,8 @@ class Standing:
 
     @property
     def left(self) -> Decimal:
-        """USD that may still be spent; requests that are running have not spent theirs yet."""
-        return max(self.budget.limit_usd - self.spent, Decimal(0))
+        """USD that a new request may cost."""
+        return max(self.budget.limit_usd - self.spent - (self.reserved or 0), Decimal(0))
 
     @property
     def noticed(self) -> bool:
@@ -52,6 +57,28 @@ class Standing:
 def standing(budget: Budget) -> Standing:
     begin, end = span(budget.period, ZoneInfo(budget.time_zone), timezone.now())
     return Standing(budget, ledger.spent(budget.pk, begin, end), begin, end)
+
+
+def standings(rows: Iterable[Budget]) -> list[Standing]:
+    """Several, with what is reserved of each where this process serves the gateway and its state answers."""
+    found = [standing(row) for row in rows]
+    amounts = _reserved([purse_key(now.budget.pk, now.budget.period, now.begin) for now in found]) if found else None
+    if amounts is None:
+        return found
+    return [replace(now, reserved=usd(amount)) for now, amount in zip(found, amounts, strict=True)]
+
+
+def watch(reserved: Reserved | None) -> None:
+    """Where to ask what is reserved; None: nowhere. Called by the process that serves the gateway."""
+    global _reserved
+    _reserved = reserved or _unknown
+
+
+def _unknown(purses: Sequence[str]) -> None:
+    return None
+
+
+_reserved: Reserved = _unknown
 
 
 def visible_to(user: User) -> QuerySet[Budget]:

@@ -21,7 +21,7 @@ from channels.security.websocket import AllowedHostsOriginValidator
 from django.conf import settings
 from django.db import connection
 
-from analytics import ledger, live, metrics, record
+from analytics import budgets, ledger, live, metrics, record
 from analytics.outbox import Outbox
 from omniroute.environment import current
 from omniroute.forwarded import forwarded
@@ -40,6 +40,7 @@ __all__ = ["application", "is_client_api", "runtime"]
 
 log = logging.getLogger(__name__)
 FIRST_SNAPSHOT_SECONDS = 10.0
+RESERVED_SECONDS = 2.0  # that a page waits to be told what is reserved
 
 
 class Runtime:
@@ -83,6 +84,7 @@ class Runtime:
             waiting=lambda: self.outbox.depth,
             lost=lambda: self.outbox.lost,
         )
+        budgets.watch(self._reserved)
         await self.gateway.start()
         self.outbox.start()
         self.publisher.start()
@@ -97,6 +99,7 @@ class Runtime:
             return
         self.started = False
         live.detach()
+        budgets.watch(None)
         await asyncio.to_thread(self.publisher.stop)
         await asyncio.to_thread(self.health.stop)
         await asyncio.to_thread(self.outbox.close)
@@ -107,6 +110,15 @@ class Runtime:
         stored = record.store(outcomes)
         self.gateway.confirm(outcomes)
         return stored
+
+    def _reserved(self, purses: Sequence[str]) -> Sequence[int] | None:
+        """From the threads of pages."""
+        assert self._loop is not None
+        asked = asyncio.run_coroutine_threadsafe(self.gateway.purses.state.reserved(purses), self._loop)
+        try:
+            return asked.result(RESERVED_SECONDS)
+        except TimeoutError:
+            return None
 
     def _news(self) -> list[News]:
         """From the health thread: a deque gives and takes at once."""

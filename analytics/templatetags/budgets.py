@@ -31,4 +31,4 @@ def budgets_among(context: Context, rows: Iterable[Budget]) -> dict[str, Any]:
 def _rows(context: Context, rows: Iterable[Budget]) -> dict[str, Any]:
     user = context["request"].user
     seen = set(budgets.visible_to(user).values_list("pk", flat=True))
-    return {"rows": [(budgets.standing(row), row.pk in seen) for row in rows], "perms": context["perms"]}
+    return {"rows": [(now, now.budget.pk in seen) for now in budgets.standings(rows)], "perms": context["perms"]}

@@ -20,7 +20,7 @@ from routing.board import Verdict
 from routing.gateway import denials
 from routing.gateway.attempts import Tries
 from routing.gateway.outcome import Charge
-from routing.gateway.purses import Purses
+from routing.gateway.purses import Purses, purse_key
 from routing.gateway.record import Record
 from routing.gateway.worst import Demand
 from routing.gateway.writer import Writer
@@ -171,7 +171,7 @@ class Ticket:
 
     def _purse(self, budget: Budget) -> str:
         begin, _ = self._purses.spans.at(budget.period, budget.zone, self._record.started_at)
-        return f"b:{budget.id}:{budget.period}:{int(begin.timestamp())}"
+        return purse_key(budget.id, budget.period, begin)
 
     def _tell(self, taken: Taken) -> None:
         """The limits go out with whatever is answered; a limit that is reached is answered at once."""

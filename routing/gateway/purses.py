@@ -21,6 +21,11 @@ READ_AGAIN = 60.0  # seconds
 MOST_TRIES = 5
 
 
+def purse_key(budget: int, period: str, begin: datetime) -> str:
+    """The name of a budget's live counters in one span."""
+    return f"b:{budget}:{period}:{int(begin.timestamp())}"
+
+
 class Purses:
     """One per gateway. ``ledger`` is called in threads; it may raise while the database is away."""
 

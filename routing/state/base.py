@@ -110,6 +110,9 @@ class State(Protocol):
         """Set what the ledger says was spent, and forget the ``known`` ids, whose lines are in that sum. False when the
         purse has changed since ``look`` gave this version: look again."""
 
+    async def reserved(self, purses: Sequence[str]) -> list[int] | None:
+        """What running requests hold of each; None while the state is away."""
+
     async def confirm(self, rows: Sequence[tuple[str, str, int]]) -> None:
         """(purse, id, amount): lines that are in the ledger now. Those that no open entry waits for change nothing."""
 

@@ -189,6 +189,9 @@ class Memory:
             found.drop(id)
         return True
 
+    async def reserved(self, purses: Sequence[str]) -> list[int] | None:
+        return [self._purses[purse].reserved if purse in self._purses else 0 for purse in purses]
+
     async def confirm(self, rows: Sequence[tuple[str, str, int]]) -> None:
         for key, id, amount in rows:
             purse = _bounded(self._purses, key, _Purse)

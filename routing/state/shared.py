@@ -157,6 +157,13 @@ class Shared:
         except (RedisAway, RedisError):
             return False
 
+    async def reserved(self, purses: Sequence[str]) -> list[int] | None:
+        try:
+            found = await asyncio.gather(*(self._call("HGET", self._purse(purse), "o") for purse in purses))
+        except (RedisAway, RedisError):
+            return None
+        return [int(amount or 0) for amount in found]
+
     async def confirm(self, rows: Sequence[tuple[str, str, int]]) -> None:
         with contextlib.suppress(RedisAway, RedisError):  # the ledger is read again when Redis is back
             words: list[Word] = [word for _, id, amount in rows for word in (id, amount)]

@@ -62,6 +62,16 @@ async def loaded(state: Any, key: str, spent: int = 0) -> None:
     assert await state.load(key, version, spent, ids)
 
 
+async def test_what_running_requests_hold_is_told(state: Any) -> None:
+    await loaded(state, "b", spent=3)
+    assert await state.reserved(["b", "none"]) == [0, 0]
+    for id in ("one", "two"):
+        assert (await state.take(Claim(id, purses=(Purse("b", 100, 20),)))).why is None
+    assert await state.reserved(["none", "b"]) == [0, 40]
+    await ended(state, End("one", purses=(("b", 5),)))
+    assert await state.reserved(["b"]) == [20]
+
+
 async def test_a_window_takes_its_limit_and_says_when_there_is_room(state: Any, clock: Clock) -> None:
     wanted = (Window("w:a", 3, 1),)
     taken = [await state.take(Claim(str(n), windows=wanted)) for n in range(4)]
