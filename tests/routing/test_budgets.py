@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from analytics import ledger
+from analytics import budgets, ledger
 from analytics.models import LedgerLine, UsageRecord
 from routing.models import ApiKey, Budget, GatewaySettings
 from routing.money import BEGINNING
@@ -276,3 +276,19 @@ def test_a_ledger_that_cannot_be_read_closes_what_has_a_budget(client: Client, u
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "budget_unavailable")
     assert refused.headers["retry-after"] == "1"
     assert upstream.count == 0
+
+
+def test_what_a_running_request_holds_is_seen_on_pages(client: Client, upstream: Any) -> None:
+    row = budget(client, "5")
+    held = sim.chat("x", usage=sim.Tokens(10, 1000)).hold()
+    upstream.plays(held)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(lambda: client.chat(max_tokens=2000))
+        upstream.next_request()
+        [now] = budgets.standings([row])
+        assert (now.spent, now.reserved, now.left) == (0, 2, 3)
+        held.release()
+        assert asked.result().status_code == 200
+    client.gateway.records(1)
+    [now] = budgets.standings([row])
+    assert (now.spent, now.reserved, now.left) == (1, 0, 4)
