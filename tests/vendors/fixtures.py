@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,10 @@ def login_vendors(db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         found.codex_port = port  # type: ignore[attr-defined]
         monkeypatch.setattr(flow, "FOLDER", flows_at(tmp_path / "logins", found.url, codex_port=port))
         flow.flows.cache_clear()
-        # In place of the function: a thread of the gateway's that reads the real folder just now would fill its cache.
-        entries = catalogue.load(catalogue_at(tmp_path / "catalog", found.url))
-        monkeypatch.setattr(catalogue, "entries", lambda: entries)
+        # A reader of its own: a thread of the gateway's that reads the real folder just now would fill the usual one's
+        # cache after it was cleared.
+        monkeypatch.setattr(catalogue, "FOLDER", catalogue_at(tmp_path / "catalog", found.url))
+        monkeypatch.setattr(catalogue, "entries", cache(lambda: catalogue.load(catalogue.FOLDER)))
         for name in ("GEMINI_CLI_OAUTH_CLIENT_SECRET", "ANTIGRAVITY_OAUTH_CLIENT_SECRET"):
             monkeypatch.setenv(name, "not-a-real-secret")
         catalogue.sync()
