@@ -251,7 +251,7 @@ class Connection(models.Model):
         Proxy, models.PROTECT, null=True, blank=True, related_name="connections", verbose_name=_("proxy")
     )
     direct = models.BooleanField(_("through no proxy"), default=False)  # not even a wider one; then proxy is None
-    tags = models.JSONField(_("tags"), default=list, blank=True, help_text=_("Short words to find and choose it by."))
+    tags = models.JSONField(_("tags"), default=list, blank=True, help_text=_("Short words to find it by."))
     # People are known by name only here, as packages below ``accounts`` know them. CASCADE: a credential that a team
     # gave must not become everybody's when the team is gone.
     team = models.ForeignKey(

@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='connection',
             name='tags',
-            field=models.JSONField(blank=True, default=list, help_text='Short words to find and choose it by.', verbose_name='tags'),
+            field=models.JSONField(blank=True, default=list, help_text='Short words to find it by.', verbose_name='tags'),
         ),
         migrations.AddField(
             model_name='connection',
