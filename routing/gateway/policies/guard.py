@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import re2
 
 from routing.gateway.policies.base import Draft, Refused, Settings
-from routing.gateway.policies.patterns import Pattern, compiled, fault_of
+from routing.gateway.policies.patterns import Pattern, Sieve, compiled, fault_of
 from routing.gateway.policies.texts import rewrite, texts
 
 MOST_SCANNED = 256 * 1024  # characters of one request, the newest first
@@ -112,7 +112,9 @@ class Guard(Settings, frozen=True, kw_only=True):
     def rule(self) -> Rule:
         chosen = [family for family in FAMILIES if family.name in self.families]
         own = [Family(each.name, each.severity, (each.pattern,)) for each in self.patterns]
-        return Rule(self, _ready([*chosen, *own]))
+        families = [*chosen, *own]
+        sieve = Sieve(pattern for family in families for pattern in family.patterns)
+        return Rule(self, _ready(families), sieve)
 
 
 Ready = tuple[tuple[Family, tuple[Any, ...]], ...]
@@ -127,6 +129,7 @@ def _ready(families: Iterable[Family]) -> Ready:
 class Rule:
     settings: Guard
     families: Ready = field(repr=False)
+    sieve: Sieve = field(repr=False)
     kind: str = "guard"
 
     def __call__(self, draft: Draft) -> Draft:
@@ -157,9 +160,16 @@ class Rule:
         return seen, False
 
     def _found(self, seen: list[str]) -> Iterator[Family]:
+        held = [(text, numbers) for text in seen if (numbers := self.sieve.held(text))]
+        first = 0
         for family, patterns in self.families:
-            if any(pattern.search(text) is not None for text in seen for pattern in patterns):
+            if held and any(
+                number in numbers and pattern.search(text) is not None
+                for text, numbers in held
+                for number, pattern in enumerate(patterns, start=first)
+            ):
                 yield family
+            first += len(patterns)
 
     def _without(self, found: list[Family]) -> Any:
         patterns = [pattern for family, ready in self.families if family in found for pattern in ready]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from routing.gateway.policies.base import Draft, Settings
-from routing.gateway.policies.patterns import Pattern, compiled, fault_of
+from routing.gateway.policies.patterns import Pattern, Sieve, compiled, fault_of
 from routing.gateway.policies.texts import rewrite
 
 Kind = Literal["email", "card", "us_ssn", "cpf", "cnpj", "br_phone", "phone"]
@@ -102,13 +102,16 @@ class Redaction(Settings, frozen=True, kw_only=True):
     def rule(self) -> Rule:
         chosen = [shape for shape in SHAPES if shape.kind in self.kinds]
         own = [Shape(each.name, f"[{each.name.upper()}]", each.pattern) for each in self.patterns]
-        return Rule(self, tuple((shape, compiled(shape.pattern)) for shape in (*chosen, *own)))
+        shapes = (*chosen, *own)
+        sieve = Sieve(shape.pattern for shape in shapes)
+        return Rule(self, tuple((shape, compiled(shape.pattern)) for shape in shapes), sieve)
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     settings: Redaction
     shapes: tuple[tuple[Shape, Any], ...] = field(repr=False)
+    sieve: Sieve = field(repr=False)
     kind: str = "redaction"
 
     def __call__(self, draft: Draft) -> Draft:
@@ -124,6 +127,8 @@ class Rule:
         return draft.noting(*notes, fields=fields) if notes else draft
 
     def _redacted(self, text: str, counts: dict[str, int]) -> str:
+        if not self.sieve.held(text):
+            return text
         for shape, pattern in self.shapes:
 
             def put(match: Any, shape: Shape = shape) -> str:

@@ -31,13 +31,9 @@ def rewrite(draft: Draft, change: Change) -> Fields:
         raw = draft.fields.get(name)
         if raw is None:
             continue
-        try:
-            before = msgspec.json.decode(raw)
-            after = walk(before, role, change)
-            if after != before:
-                changed[name] = msgspec.Raw(msgspec.json.encode(after))
-        except UNREADABLE as wrong:
-            raise Refusal(400, f"The body is not valid JSON: {wrong}.", code="invalid_json", param=name) from None
+        before, after = _walked(name, raw, walk, role, change)
+        if after != before:
+            changed[name] = msgspec.Raw(msgspec.json.encode(after))
     return {**draft.fields, **changed} if changed else draft.fields
 
 
@@ -49,8 +45,19 @@ def texts(draft: Draft) -> list[tuple[str, str]]:
         found.append((role, text))
         return text
 
-    rewrite(draft, note)
+    for name, walk, role in PLACES.get((draft.operation, draft.format), ()):
+        if (raw := draft.fields.get(name)) is not None:
+            _walked(name, raw, walk, role, note)
     return found
+
+
+def _walked(name: str, raw: Any, walk: Walk, role: str, change: Change) -> tuple[Any, Any]:
+    """A field's value before and after. Raises Refusal 400."""
+    try:
+        before = msgspec.json.decode(raw)
+        return before, walk(before, role, change)
+    except UNREADABLE as wrong:
+        raise Refusal(400, f"The body is not valid JSON: {wrong}.", code="invalid_json", param=name) from None
 
 
 # -- walks -------------------------------------------------------------------------------------------------------------
