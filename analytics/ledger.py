@@ -14,7 +14,7 @@ from django.db import connection
 from django.db.models import QuerySet, Sum
 
 from analytics.models import LedgerLine
-from routing.gateway.outcome import Charge, Outcome
+from routing.gateway.outcome import Charge, Outcome, spends
 from routing.money import charged, units, usd
 
 # Column → its type on PostgreSQL, in the order of _line().
@@ -46,8 +46,7 @@ def write(outcomes: Iterable[Outcome]) -> None:
 
 
 def _line(outcome: Outcome, charge: Charge) -> tuple[int, str, str, int, int, str, str]:
-    untold = outcome.cost_usd is None and outcome.usage.units is not None  # a service that was given, at a cost unknown
-    amount = charge.reserved if untold else units(charged(outcome.cost_usd))
+    amount = spends(outcome, charge)
     kind = LedgerLine.Kind.SETTLE if amount or outcome.result == "ok" else LedgerLine.Kind.RELEASE
     at = str(datetime.fromtimestamp(outcome.started_at, UTC).replace(tzinfo=None))  # UTC, as Django writes it
     return charge.budget, outcome.request_id[:64], kind.value, amount, charge.reserved, at, ""

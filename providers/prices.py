@@ -22,6 +22,7 @@ LISTED_HOSTS = {
     "codestral.mistral.ai": "mistral",
     "api.x.ai": "x-ai",
 }
+NONE = Decimal(0)
 NOTHING = Price(input=Decimal(0), output=Decimal(0), source="free tier")
 
 
@@ -68,9 +69,7 @@ def _of_units(units: Units, price: Price) -> Decimal | None:
 
 
 def _of_tokens(usage: Usage, price: Price) -> Decimal | None:
-    long = usage.input > LONG_PROMPT
-    input_rate = price.input_over_200k if long and price.input_over_200k is not None else price.input
-    output_rate = price.output_over_200k if long and price.output_over_200k is not None else price.output
+    input_rate, output_rate = _rates_at(usage.input, price)
     cached, written = max(usage.cached, 0), max(usage.cache_write, 0)
     lasting = min(max(usage.cache_write_1h, 0), written)
     write_rate = input_rate if price.cache_write is None else price.cache_write
@@ -100,6 +99,28 @@ def _of_tokens(usage: Usage, price: Price) -> Decimal | None:
             return None
         total += tokens * (rate or 0)
     return total.scaleb(-6)
+
+
+def _rates_at(prompt: int, price: Price) -> tuple[Decimal | None, Decimal | None]:
+    """Of plain input and of output, for a prompt of that length."""
+    if prompt <= LONG_PROMPT:
+        return price.input, price.output
+    return (
+        price.input if price.input_over_200k is None else price.input_over_200k,
+        price.output if price.output_over_200k is None else price.output_over_200k,
+    )
+
+
+def dearest(prompt: int, output: int, price: Price) -> Decimal | None:
+    """USD of so many tokens at most, however the prompt is counted: as plain input, or as written to either cache.
+    None when no way has a price for all of it."""
+    input_rate, output_rate = _rates_at(prompt, price)
+    written = input_rate if price.cache_write is None else price.cache_write
+    lasting = written if price.cache_write_1h is None else price.cache_write_1h
+    known = [rate for rate in (input_rate, written, lasting) if rate is not None]
+    if (prompt and not known) or (output and output_rate is None):
+        return None
+    return (prompt * max(known, default=NONE) + output * (output_rate or NONE)).scaleb(-6)
 
 
 def price_of(entry: Entry, model_id: str) -> Price | None:

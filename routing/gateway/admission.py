@@ -67,6 +67,7 @@ class Ticket:
         "_demand",
         "_denied",
         "_entered",
+        "_keys",
         "_meters",
         "_purses",
         "_record",
@@ -87,6 +88,7 @@ class Ticket:
         self.gate = None if free else self._admit  # asked by Tries before each attempt
         self._entered = not caller.limits
         self._meters: Meters | None = None
+        self._keys: dict[int, str] = {}  # budget → its purse
         self._claim: Claim | None = None  # the last one, granted or on its way
         self._second = 0
         self._denied: Refusal | None = None
@@ -160,18 +162,18 @@ class Ticket:
             self._meters = meters(self._caller.limits, self._demand.usual)
         found = Meters() if self._entered else self._meters
         purses = tuple(Purse(self._purse(budget), budget.limit, worst) for budget in hard)
-        held = {purse.key for purse in self._claim.purses} if self._claim is not None else set()
-        return Claim(
-            self._record.request_id,
-            tuple(found.windows),
-            tuple(found.slots),
-            purses,
-            tuple(held - {purse.key for purse in purses}),
-        )
+        drop: tuple[str, ...] = ()
+        if self._claim is not None:
+            drop = tuple({purse.key for purse in self._claim.purses} - {purse.key for purse in purses})
+        return Claim(self._record.request_id, tuple(found.windows), tuple(found.slots), purses, drop)
 
     def _purse(self, budget: Budget) -> str:
-        begin, _ = self._purses.spans.at(budget.period, budget.zone, self._record.started_at)
-        return purse_key(budget.id, budget.period, begin)
+        """Of the budget's span in which the request began."""
+        key = self._keys.get(budget.id)
+        if key is None:
+            begin, _ = self._purses.spans.at(budget.period, budget.zone, self._record.started_at)
+            key = self._keys[budget.id] = purse_key(budget.id, budget.period, begin)
+        return key
 
     def _tell(self, taken: Taken) -> None:
         """The limits go out with whatever is answered; a limit that is reached is answered at once."""

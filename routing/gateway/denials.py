@@ -98,11 +98,15 @@ def limit_headers(client_format: str, levels: Sequence[Level]) -> tuple[Header, 
     return tuple(found)
 
 
+OPENAI = {
+    kind: tuple(f"x-ratelimit-{what}-{kind}".encode() for what in ("limit", "remaining", "reset"))
+    for kind in ("requests", "tokens")
+}
+
+
 def _openai(kind: str, limit: int, left: int, reset: float) -> Iterable[Header]:
-    name = kind.encode()
-    yield b"x-ratelimit-limit-" + name, str(limit).encode()
-    yield b"x-ratelimit-remaining-" + name, str(left).encode()
-    yield b"x-ratelimit-reset-" + name, _duration(reset).encode()
+    values = (b"%d" % limit, b"%d" % left, _duration(reset).encode())
+    return zip(OPENAI[kind], values, strict=True)
 
 
 def _anthropic(kind: str, limit: int, left: int, reset: float) -> Iterable[Header]:

@@ -5,6 +5,7 @@ msgspec structs rather than dataclasses: made several times a request, they cost
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from decimal import Decimal
 
 import msgspec
@@ -13,6 +14,8 @@ from providers.entry import Entry, Price
 from providers.prices import measured
 from providers.quota.ear import Heard
 from providers.wire.types import Units, Usage
+from routing.bounded import put
+from routing.money import charged
 
 
 class AttemptNote(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -44,17 +47,23 @@ RATES = (
 )  # fmt: skip
 
 
+_written: OrderedDict[int, tuple[Price, dict[str, str]]] = OrderedDict()  # by identity: a price is told a lot
+
+
 def rates(price: Price | None, usage: Usage | None) -> dict[str, str] | None:
     """A price as it is written down: the classes it has, exactly as they were, and where they come from; prices by the
     unit as well, each with how many units there were (``query``, ``query_units``)."""
     if price is None:
         return None
-    found = {name: str(value) for name in RATES if (value := getattr(price, name)) is not None}
-    if price.per:
+    kept = _written.get(id(price))
+    if kept is None or kept[0] is not price:
+        found = {name: str(value) for name in RATES if (value := getattr(price, name)) is not None}
         found |= {unit: str(usd) for unit, usd in price.per.items()}
-        if usage is not None and usage.units is not None:
-            found |= {f"{unit}_units": str(amount) for unit, amount in measured(usage.units, price).items()}
-    return found
+        kept = (price, found)
+        put(_written, id(price), kept)
+    if price.per and usage is not None and usage.units is not None:
+        return kept[1] | {f"{unit}_units": str(amount) for unit, amount in measured(usage.units, price).items()}
+    return kept[1]
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -127,3 +136,11 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     saved_tokens: int = 0  # what the kept answer took when it was made
     saved_usd: Decimal = Decimal(0)
     pending: Pending | None = None
+
+
+def spends(outcome: Outcome, charge: Charge) -> int:
+    """Units of 1e-10 USD that a budget has spent of a request: its cost; of a service that was given at a cost that
+    nobody can tell, what was reserved."""
+    if outcome.cost_usd is None and outcome.usage.units is not None:
+        return charge.reserved
+    return int(charged(outcome.cost_usd).scaleb(10))

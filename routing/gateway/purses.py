@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from routing.gateway.outcome import Outcome
-from routing.money import Span, Spans, charged
+from routing.gateway.outcome import Outcome, spends
+from routing.money import Span, Spans
 from routing.state import Shared, State
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ class Purses:
     async def confirm(self, outcomes: Sequence[Outcome]) -> None:
         """These have their lines in the ledger."""
         rows = [
-            (charge.purse, outcome.request_id, int(charged(outcome.cost_usd).scaleb(10)))
+            (charge.purse, outcome.request_id, spends(outcome, charge))
             for outcome in outcomes
             for charge in outcome.charges
         ]

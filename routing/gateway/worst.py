@@ -14,7 +14,7 @@ from decimal import Decimal
 import msgspec
 
 from providers.entry import Entry, Price
-from providers.prices import cost
+from providers.prices import cost, dearest
 from providers.wire.types import Units, Usage
 
 DEFAULT_OUTPUT = 4096  # tokens, where neither the client nor the model's data says how much may come
@@ -59,13 +59,7 @@ class Demand:
         output = self._output(entry, known.max_output if known is not None else None)
         if self.operation in SERVICES and price.per:
             return self._of_service(prompt, output, price)
-        usages = (
-            Usage(input=prompt, output=output),
-            Usage(input=prompt, output=output, cache_write=prompt),
-            Usage(input=prompt, output=output, cache_write=prompt, cache_write_1h=prompt),
-        )
-        costs = [found for usage in usages if (found := cost(usage, price)) is not None]
-        return max(costs, default=None)
+        return dearest(prompt, output, price)
 
     def _of_service(self, prompt: int, output: int, price: Price) -> Decimal | None:
         """The dearest of the ways a price with units may be counted: plain tokens, tokens of pictures or sound, units.
@@ -127,5 +121,7 @@ def _within(fields: Mapping[str, object], *names: str) -> int | None:
 
 def _number(value: object) -> int | None:
     """A positive whole number; what is none bounds nothing."""
+    if value is None:
+        return None
     word = bytes(value) if isinstance(value, msgspec.Raw) else str(value).encode("utf-8", "replace")
     return int(word) if word.isdigit() and len(word) < 10 else None

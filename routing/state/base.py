@@ -9,17 +9,17 @@ Amounts of purses are whole units of 1e-10 USD (``routing.money``), of windows r
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from msgspec import Struct
 
 WINDOW = 60  # seconds that a window looks back
 LEASE = 60.0  # seconds that a slot or a reservation outlives its worker; renewed while the worker lives
 SETTLED_LEASE = 6 * 3600.0  # seconds that a settled amount waits for its ledger line
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """At most ``limit`` in any 60 seconds; this request counts ``amount``."""
 
     key: str
@@ -27,16 +27,14 @@ class Window:
     amount: int
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(Struct, frozen=True):
     """At most ``limit`` at the same time."""
 
     key: str
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class Purse:
+class Purse(Struct, frozen=True):
     """A budget's window: what is spent, reserved and now wanted (``amount``) stays within ``limit``."""
 
     key: str
@@ -44,8 +42,7 @@ class Purse:
     amount: int
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """All that request ``id`` wants now. What it holds of a purse already is replaced; of ``drop`` it is given back."""
 
     id: str
@@ -65,8 +62,7 @@ class Why(StrEnum):
     AWAY = "away"  # the shared state cannot be asked, and the policy for purses is to refuse
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """What became of a claim. Nothing was taken when ``why`` is given; ``index`` says which of its kind is in the way.
 
     ``retry_after``: seconds until a full window has room. ``spent`` and ``reserved`` are of the purse in the way.
@@ -83,8 +79,7 @@ class Taken:
     levels: tuple[tuple[int, float], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Struct, frozen=True):
     """What request ``id`` gives back. ``corrections``: (window key, second, amount to add). ``purses``: (key, what it
     cost in the end; 0 releases); a cost stays until :meth:`State.confirm` says that the ledger has it."""
 

@@ -12,8 +12,11 @@ from django.utils import timezone
 from accounts.models import User
 from analytics import budgets, ledger
 from analytics.models import BudgetNotice, LedgerLine
+from providers.wire.types import Units, Usage
 from routing import keys
+from routing.gateway.outcome import Charge, spends
 from routing.models import Budget
+from tests.analytics.outcomes import outcome
 
 pytestmark = pytest.mark.django_db
 
@@ -112,3 +115,11 @@ def test_the_banner_and_when_there_is_none(client: Any, budget: Budget, member: 
     for quiet in ({"notify_at": None}, {"notify_at": 80, "enabled": False}, {"enabled": True, "limit_usd": 100}):
         Budget.objects.filter(pk=budget.pk).update(**quiet)
         assert "of $10.00 spent" not in client.get("/dashboard/").content.decode()
+
+
+def test_the_live_counter_is_told_what_the_ledger_writes() -> None:
+    charge = Charge(budget=1, purse="b:1", reserved=77)
+    plain = outcome(cost_usd=Decimal("0.0000000012"))
+    untold = outcome(cost_usd=None, usage=Usage(units=Units(seconds=3)))
+    unpriced = outcome(cost_usd=None, usage=Usage(input=5))
+    assert [spends(each, charge) for each in (plain, untold, unpriced)] == [12, 77, 0]

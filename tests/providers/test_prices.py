@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.entry import Entry, Model, Price
-from providers.prices import cost, price_of
+from providers.prices import cost, dearest, price_of
 from providers.wire.types import Units, Usage
 
 D = Decimal
@@ -177,3 +177,18 @@ def test_the_list_is_not_loaded_before_it_is_asked() -> None:
         "price_of(e, 'gpt-4o'); assert 'genai_prices' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+RATES = st.none() | st.decimals(0, 100, places=2)
+
+
+@given(st.builds(Price, **dict.fromkeys(FULL.__slots__[:7], RATES)), st.integers(0, 400_000), st.integers(0, 9_000))
+def test_the_dearest_way_bounds_every_way_of_counting(price: Price, prompt: int, output: int) -> None:
+    ways = (
+        Usage(input=prompt, output=output),
+        Usage(input=prompt, output=output, cache_write=prompt),
+        Usage(input=prompt, output=output, cache_write=prompt, cache_write_1h=prompt),
+    )
+    assert dearest(prompt, output, price) == max(
+        (found for way in ways if (found := cost(way, price)) is not None), default=None
+    )

@@ -52,6 +52,8 @@ TYPES: dict[str, tuple[str, ...]] = {
     "parallel_tool_calls": (SWITCH,),
     "user": (TEXT,),
 }
+# First byte → type; a number begins with anything else.
+KINDS = {ord('"'): TEXT, ord("{"): OBJECT, ord("["): LIST, ord("t"): SWITCH, ord("f"): SWITCH, ord("n"): "null"}
 INPUT_FIELD = {"chat": "messages", "completions": "prompt"}
 
 
@@ -87,9 +89,9 @@ def parse(body: bytes, operation: str) -> ChatRequest:
     model = fields.get("model")
     if model is None or kind_of(model) != TEXT or len(bytes(model)) <= 2:
         raise Refusal(400, "Say which model to use: 'model' must be a non-empty string.", param="model")
-    for name, allowed in TYPES.items():
-        if name in fields:
-            _check_type(name, fields[name], allowed)
+    for name, raw in fields.items():
+        if (allowed := TYPES.get(name)) is not None:
+            _check_type(name, raw, allowed)
     _check_input(fields, operation)
     return ChatRequest(
         operation,
@@ -102,17 +104,9 @@ def parse(body: bytes, operation: str) -> ChatRequest:
 
 def kind_of(raw: Raw) -> str:
     """The JSON type of raw bytes, in words; numbers without fraction or exponent are integers."""
-    first = bytes(memoryview(raw)[:1])
-    if first == b'"':
-        return TEXT
-    if first == b"{":
-        return OBJECT
-    if first == b"[":
-        return LIST
-    if first in (b"t", b"f"):
-        return SWITCH
-    if first == b"n":
-        return "null"
+    known = KINDS.get(memoryview(raw)[0])
+    if known is not None:
+        return known
     return NUMBER if any(mark in bytes(raw) for mark in b".eE") else WHOLE
 
 

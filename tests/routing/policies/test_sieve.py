@@ -13,9 +13,9 @@ from routing.gateway.policies.patterns import Sieve, compiled
 SOURCES = [source for family in FAMILIES for source in family.patterns]
 SIEVE = Sieve(SOURCES)
 WORDS = (
-    "ignore", "all", "previous", "instructions", "your", "new", "rules", "are", ":", "you", "now", "a", "reveal", "system",
-    "prompt", "<|im_start|>", "[INST]", "DAN", "mode", "decode", "this", "base64", "and", "then", "follow", "\n", "### system:",
-    "без", "\0", "", "é", "without", "any", "safety", "filters", "from", "on", "act", "as", "if",
+    "ignore", "all", "previous", "instructions", "your", "new", "rules", "are", ":", "you", "now", "a", "reveal",
+    "system", "prompt", "<|im_start|>", "[INST]", "DAN", "mode", "decode", "this", "base64", "and", "then", "follow",
+    "\n", "### system:", "без", "\0", "", "é", "without", "any", "safety", "filters", "from", "on", "act", "as", "if",
 )  # fmt: skip
 
 
