@@ -111,7 +111,7 @@ class Ticket:
         worst = 0
         if hard:
             price = await self._price(attempt, provider.prices.get(attempt.model))
-            bound = self._demand.worst(attempt.entry, attempt.model, price) if price is not None else None
+            bound = self._demand.worst(attempt, price) if price is not None else None
             if bound is None and self._demand.operation != "count":
                 return self._deny(denials.unpriced(attempt, hard[0]))
             worst = units(bound or Decimal(0))

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from providers.tailoring import traits_of
 from providers.upstream import Attempt
+from providers.wire.errors import Refusal
 from providers.wire.formats import FORMATS
 from providers.wire.openai_chat.passing import ChatRequest, parse
 from providers.wire.traits import Traits
@@ -22,7 +23,7 @@ from providers.wrapping import rewrites
 from routing.gateway.conversations import Conversations, conversation_of
 from routing.gateway.foreign import foreign
 from routing.gateway.keeper import Keeper
-from routing.gateway.lanes import Lane, lane_for
+from routing.gateway.lanes import Lane, Prepared, lane_for
 from routing.gateway.peek import Peek, document, peek
 from routing.gateway.policies import Draft
 from routing.gateway.policies.base import Fields
@@ -60,13 +61,14 @@ class Memory:
 class Asking:
     """One request of an exchange: peeked at first, parsed only when an attempt must be translated."""
 
-    __slots__ = ("_asked", "_canonical", "_exchange", "draft", "peek")
+    __slots__ = ("_asked", "_canonical", "_exchange", "_prepared", "draft", "peek")
 
     def __init__(self, exchange: Exchange, body: bytes) -> None:
         call = exchange.call
         self._exchange = exchange
         self._canonical: Request | None = None
         self._asked: Asked | None = None
+        self._prepared: tuple[Attempt, Lane, Prepared] | None = None
         self.draft: Draft | None = None  # what the policies made of it
         self.peek: Peek | ChatRequest
         if call.endpoint.format == "openai_chat":
@@ -88,8 +90,17 @@ class Asking:
         return self.peek.stream
 
     def demand(self, body: bytes) -> Demand:
-        """What it may need at most."""
-        return Demand(self._exchange.call.endpoint.operation, body, self.peek.fields)
+        """What it may need at most: as it leaves here, not as it came."""
+        operation = self._exchange.call.endpoint.operation
+        if self.draft is not None and self.draft.notes:
+            body = msgspec.json.encode(self.peek.fields)
+        return Demand(operation, body, self.peek.fields, leaving=self._leaving if operation != "count" else None)
+
+    def _leaving(self, attempt: Attempt) -> bytes | None:
+        try:
+            return self.prepare(attempt)[1].body
+        except Refusal:  # told when the attempt is to be made
+            return None
 
     async def obey(self, size: int) -> None:
         """Go on as the caller's policies leave it; ``size`` of the body in bytes. Raises Refusal."""
@@ -110,6 +121,14 @@ class Asking:
             headers=getattr(peek, "headers", ()),
             asked=self.asked if endpoint.operation == "chat" else None,
         )
+
+    def prepare(self, attempt: Attempt) -> tuple[Lane, Prepared]:
+        """How this attempt is asked, and what it is sent; worked out once. Raises Refusal for what its provider cannot
+        be told."""
+        if self._prepared is None or self._prepared[0] is not attempt:
+            lane = self.lane(attempt)
+            self._prepared = (attempt, lane, lane.prepare(attempt))
+        return self._prepared[1:]
 
     def lane(self, attempt: Attempt) -> Lane:
         """How this attempt is asked and its answer told."""

@@ -250,8 +250,7 @@ class Exchange:
         Raises Refusal for what this provider cannot be told: the client's own mistake, found only now that its words
         are read, or something its format cannot say.
         """
-        lane = asking.lane(attempt)
-        prepared = lane.prepare(attempt)
+        lane, prepared = asking.prepare(attempt)
         self.note(attempt)
         self.record.dropped, self.record.sent = prepared.dropped, prepared.body
         return lane, prepared

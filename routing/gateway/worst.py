@@ -15,6 +15,7 @@ import msgspec
 
 from providers.entry import Entry, Price
 from providers.prices import cost, dearest
+from providers.upstream import Attempt
 from providers.wire.types import Units, Usage
 
 DEFAULT_OUTPUT = 4096  # tokens, where neither the client nor the model's data says how much may come
@@ -37,22 +38,30 @@ SCANNED_FROM = 16 * 1024
 @dataclass(slots=True)
 class Demand:
     """What is asked for, as far as it bounds the need. ``fields``: the body's top level, raw or read;
-    ``most``: the most units of a service that it may come to, None where nothing bounds them."""
+    ``most``: the most units of a service that it may come to, None where nothing bounds them.
+
+    ``leaving``: the body that would go upstream with an attempt, when it is another than the client's: policies,
+    translation and put-back conversations change how long a prompt is and how long its answer may be. None when it
+    cannot be said to that provider.
+    """
 
     operation: str
     body: bytes
     fields: Mapping[str, object] = field(default_factory=dict)
     most: Callable[[], Units | None] = Units
-    _input: int = -1
+    leaving: Callable[[Attempt], bytes | None] | None = None
 
     def usual(self) -> int:
         """Tokens that are counted until the real number is known: the prompt's, and the answer's as far as stated."""
         stated = _stated(self.fields, "") if self.operation in ("chat", "completions") else 0
         return self._tokens(USUAL_BYTES) + min(stated or 0, DEFAULT_OUTPUT)
 
-    def worst(self, entry: Entry, model: str, price: Price) -> Decimal | None:
+    def worst(self, attempt: Attempt, price: Price) -> Decimal | None:
         """USD the request costs at most at this price; None when the price lacks a class that may be needed."""
-        known = entry.models.get(model)
+        body = self.leaving(attempt) if self.leaving is not None else None
+        if body is not None:
+            return Demand(self.operation, body, _top_level(body), self.most).worst(attempt, price)
+        entry, known = attempt.entry, attempt.entry.models.get(attempt.model)
         prompt = self._tokens(BOUND_BYTES)
         if known is not None and known.context is not None:
             prompt = min(prompt, known.context)
@@ -94,6 +103,10 @@ class Demand:
                 plain -= size
                 embedded += max(EMBEDDED_TOKENS, size // EMBEDDED_BYTES)
         return plain // bytes_per_token + 1 + embedded
+
+
+def _top_level(body: bytes) -> Mapping[str, object]:
+    return msgspec.json.decode(body, type=dict[str, msgspec.Raw])
 
 
 def _stated(fields: Mapping[str, object], *dropped: str) -> int | None:

@@ -13,7 +13,7 @@ from providers.wire.types import Units
 from routing.gateway.worst import Demand
 from tests.routing.samples import attempt
 
-ENTRY = attempt().entry
+ATTEMPT = attempt()
 PRICE = Price(input=Decimal(1), output=Decimal(1000))
 
 
@@ -23,7 +23,7 @@ def demand(operation: str = "chat", **fields: Any) -> Demand:
 
 
 def output(found: Demand) -> int:
-    worst = found.worst(ENTRY, "m", Price(input=Decimal(0), output=Decimal(1_000_000)))
+    worst = found.worst(ATTEMPT, Price(input=Decimal(0), output=Decimal(1_000_000)))
     assert worst is not None
     return int(worst)
 
@@ -51,36 +51,36 @@ def test_output(operation: str, fields: dict[str, Any], tokens: int) -> None:
 
 
 def test_input_is_never_less_than_a_token_for_two_bytes_and_pictures_count_less() -> None:
-    text = demand(messages="x" * 999, max_tokens=1).worst(ENTRY, "m", PRICE)
+    text = demand(messages="x" * 999, max_tokens=1).worst(ATTEMPT, PRICE)
     assert text is not None and text > Decimal("0.0005")
     picture = demand(messages="A" * 1_000_000, max_tokens=1)
-    assert 50_000 <= (picture.worst(ENTRY, "m", Price(input=Decimal(1_000_000), output=Decimal(0))) or 0) <= 51_000
+    assert 50_000 <= (picture.worst(ATTEMPT, Price(input=Decimal(1_000_000), output=Decimal(0))) or 0) <= 51_000
 
 
 def test_the_dearest_way_to_take_input_counts() -> None:
     dear = Price(input=Decimal(1), output=Decimal(0), cache_write=Decimal(2), cache_write_1h=Decimal(4))
     plain = Price(input=Decimal(1), output=Decimal(0))
     body = demand(messages="x" * 1000)
-    assert body.worst(ENTRY, "m", dear) == 4 * (body.worst(ENTRY, "m", plain) or 0)
+    assert body.worst(ATTEMPT, dear) == 4 * (body.worst(ENTRY, "m", plain) or 0)
 
 
 def test_a_price_without_the_class_that_is_needed_is_none() -> None:
-    assert demand(max_tokens=1).worst(ENTRY, "m", Price(input=Decimal(1))) is None
-    assert demand("embeddings").worst(ENTRY, "m", Price(input=Decimal(1))) is not None
+    assert demand(max_tokens=1).worst(ATTEMPT, Price(input=Decimal(1))) is None
+    assert demand("embeddings").worst(ATTEMPT, Price(input=Decimal(1))) is not None
 
 
 def test_units_bound_a_service_at_the_dearest_way_to_count() -> None:
     by_picture = Price(per={"image": Decimal("0.04")})
     asked = Demand("images", b"x" * 100, most=lambda: Units(images=3))
-    assert asked.worst(ENTRY, "m", by_picture) == Decimal("0.12")
+    assert asked.worst(ATTEMPT, by_picture) == Decimal("0.12")
     tokens = Price(input=Decimal(0), output=Decimal(10), per={"image": Decimal("0.04"), "image_output": Decimal(30)})
-    assert asked.worst(ENTRY, "m", tokens) == 8192 * Decimal("0.00003")
-    assert asked.worst(ENTRY, "m", Price(per={"query": Decimal(1)})) is None
+    assert asked.worst(ATTEMPT, tokens) == 8192 * Decimal("0.00003")
+    assert asked.worst(ATTEMPT, Price(per={"query": Decimal(1)})) is None
 
 
 def test_a_unit_that_nothing_bounds_is_none() -> None:
     by_minute = Price(input=Decimal(1), output=Decimal(1), per={"audio_minute": Decimal("0.006")})
-    assert Demand("transcription", b"", most=lambda: None).worst(ENTRY, "m", by_minute) is None
-    assert Demand("transcription", b"", most=lambda: Units(seconds=Decimal(6000))).worst(
-        ENTRY, "m", by_minute
-    ) == Decimal("0.6")
+    assert Demand("transcription", b"", most=lambda: None).worst(ATTEMPT, by_minute) is None
+    assert Demand("transcription", b"", most=lambda: Units(seconds=Decimal(6000))).worst(ATTEMPT, by_minute) == Decimal(
+        "0.6"
+    )
