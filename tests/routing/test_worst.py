@@ -61,7 +61,7 @@ def test_the_dearest_way_to_take_input_counts() -> None:
     dear = Price(input=Decimal(1), output=Decimal(0), cache_write=Decimal(2), cache_write_1h=Decimal(4))
     plain = Price(input=Decimal(1), output=Decimal(0))
     body = demand(messages="x" * 1000)
-    assert body.worst(ATTEMPT, dear) == 4 * (body.worst(ENTRY, "m", plain) or 0)
+    assert body.worst(ATTEMPT, dear) == 4 * (body.worst(ATTEMPT, plain) or 0)
 
 
 def test_a_price_without_the_class_that_is_needed_is_none() -> None:
