@@ -110,6 +110,8 @@ def unusable_credential(connection: Connection, entry: Entry) -> str | None:
         return _("An API key is needed.") if entry.needs_secret else None
     if connection.origin != entry.origin:
         return _("The provider's address changed since the API key was entered; enter it again.")
+    if entry.login_only:
+        return _login_only(entry)
     if not secrets.fits(entry.auth, secret):
         return _("The provider is signed in to differently since the API key was entered; enter it again.")
     return None
@@ -123,6 +125,10 @@ def _unusable_login(connection: Connection, grant: Grant, entry: Entry) -> str |
     if reason is None and connection.origin != entry.origin:
         return _("The provider's address changed since the login; log in again.")
     return reason
+
+
+def _login_only(entry: Entry) -> str:
+    return _("%(name)s is connected by logging in; it takes no API key.") % {"name": entry.name}
 
 
 def _ended(entry: Entry) -> str:
@@ -158,6 +164,8 @@ def set_secret(connection: Connection, text: str | None) -> None:
         _refuse("secret", str(wrong))
     if secret and grants.grant_of(connection) is not None:
         _refuse("secret", _("This connection has a login; an API key is a connection of its own."))
+    if secret and entry.login_only:
+        _refuse("secret", _login_only(entry))
     connection.secret = secret or None
     connection.origin = at(entry, connection.parameters).origin if secret else ""
     if not connection._state.adding:

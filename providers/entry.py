@@ -169,6 +169,11 @@ class Entry:
         return self.auth != "none"
 
     @property
+    def login_only(self) -> bool:
+        """Whether nothing but a login authenticates its requests: no API key does."""
+        return self.auth == "oauth"
+
+    @property
     def needs_secret(self) -> bool:
         return self.takes_secret and not self.auth.startswith("optional_")
 

@@ -3,7 +3,7 @@
 Shapes: ``{"data": [...]}`` of OpenAI and everybody alike, with the further fields of OpenRouter (``context_length``,
 ``pricing`` in USD per token), Groq (``context_window``), Mistral (``max_context_length``), vLLM (``max_model_len``) and
 Anthropic (``display_name``, ``max_input_tokens``); ``{"models": [...]}`` of Gemini (``name`` with ``models/`` in
-front, ``inputTokenLimit``). Source: the vendors' API references (2026-11).
+front, ``inputTokenLimit``); the bare list of Together. Source: the vendors' API references (2026-11).
 """
 
 from __future__ import annotations
@@ -55,17 +55,17 @@ class Listed:
 
 def read(document: Any) -> tuple[Listed, ...] | None:
     """The models of a list, each once; None when the document is none. Rows that make no sense are left out."""
-    if not isinstance(document, dict):
-        return None
-    rows = document.get("data", document.get("models"))
-    if not isinstance(rows, list):
+    rows = document.get("data", document.get("models")) if isinstance(document, dict) else document
+    if not isinstance(rows, list) or (rows is document and not rows):
         return None
     found = (_listed(row) for row in rows[:MOST_MODELS] if isinstance(row, dict))
     return tuple({model.id: model for model in found if model is not None}.values())
 
 
-def next_page(path: str, document: Mapping[str, Any]) -> str | None:
+def next_page(path: str, document: Any) -> str | None:
     """Path and query of the next page; None after the last one."""
+    if not isinstance(document, dict):
+        return None
     if document.get("has_more") is True and isinstance(last := document.get("last_id"), str):
         return f"{path}?limit=1000&after_id={quote(last, safe='')}"
     if isinstance(token := document.get("nextPageToken"), str) and token:

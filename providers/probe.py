@@ -54,7 +54,9 @@ class _Answer:
 
     @property
     def good(self) -> bool:
-        return 200 <= self.status < 300 and isinstance(self.document, dict) and not self.document.get("error")
+        if not 200 <= self.status < 300:
+            return False
+        return isinstance(self.document, list) or (isinstance(self.document, dict) and not self.document.get("error"))
 
 
 NO_LIST = _Answer(404, None, "", 0)  # as from a provider that has none
@@ -148,7 +150,7 @@ async def _ask(client: httpx.AsyncClient, entry: Entry, secrets: tuple[str | Non
     if not listing.good and listing.status not in (404, 405, 501) and listing.document is not None:
         return _failed(listing, secrets)
     if not entry.has("chat"):
-        return Probe(ok=False, message="It has no list of models and no chat to test the key with.")
+        return await _embedding(client, entry, models or (), secrets)
     ours = (m.id for m in entry.models.values() if m.enabled and m.operation == "chat")
     names = (*ours, *(m.id for m in models or ()))
     if not names:
@@ -177,6 +179,18 @@ async def _chat(
     except UpstreamFailure as wrong:
         return Probe(ok=False, message=clean_words(wrong.message, secrets), latency_ms=chat.ms)
     return _passed(chat, listed)
+
+
+async def _embedding(
+    client: httpx.AsyncClient, entry: Entry, listed: tuple[Listed, ...], secrets: tuple[str | None, ...]
+) -> Probe:
+    """One word embedded, of a provider that does not chat."""
+    model = next((m.id for m in entry.models.values() if m.enabled and m.operation == "embeddings"), None)
+    if model is None or not entry.has("embeddings"):
+        return Probe(ok=False, message="It has no list of models, no chat and no embeddings to test the key with.")
+    body = {"model": model, "input": ["hi"]}
+    answer = await _send(client, "POST", entry.target("embeddings", model), body)
+    return _passed(answer, listed) if answer.good else _failed(answer, secrets)
 
 
 def _client(entry: Entry, secret: str | None, proxy: str | None) -> httpx.AsyncClient:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from providers import catalogue, overrides
 from providers.addresses import AddressRefused, check_url
+from providers.catalogue.faults import unknown_placeholder
 from providers.entry import FORMATS, TIERS, USUAL_AUTH, Entry, Model, Price
 from providers.models import Provider, ProviderModel
 
@@ -222,6 +223,8 @@ def _check_base_url(entry: Entry) -> None:
         raise BadProvider("base_url", str(wrong)) from None
     if "?" in entry.base_url:
         _refuse("base_url", _("The base URL must not contain a query (?)."))
+    if name := unknown_placeholder([entry.base_url], entry.parameters):
+        _refuse("base_url", _("Nothing fills {%(name)s} in the base URL."), name=name)
 
 
 def _check_prefixes(entry: Entry) -> None:

@@ -198,7 +198,12 @@ def _provider(
             unusable[row.name] = reason
             log.warning("connection %s of %s cannot be used: %s", row.name, entry.id, reason)
             continue
-        links.append(_link(entry, row, way))
+        try:
+            links.append(_link(entry, row, way))
+        except Exception:  # one connection must not keep the configuration from everybody
+            unusable[row.name] = "its settings do not fit together; the log says more"
+            log.exception("connection %s of %s cannot be used", row.name, entry.id)
+            continue
         if pace := Pace(row.requests_per_minute, row.min_gap_ms / 1000, row.max_concurrent):
             paces[row.pk] = pace
         if row.quota_reserve is not None:

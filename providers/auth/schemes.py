@@ -24,7 +24,11 @@ BEDROCK = "bedrock"  # the name that requests to bedrock-runtime are signed for
 
 def _sigv4(entry: Entry, secret: str, way: Way, values: Mapping[str, str]) -> Credential | None:
     key = secrets.aws_key(secret)
-    return None if key is None else SigV4(key, region=values["region"], service=BEDROCK)
+    if key is None:
+        return None
+    if not values.get("region"):
+        raise ValueError("An AWS access key signs for a region, and the provider has no parameter of that name.")
+    return SigV4(key, region=values["region"], service=BEDROCK)
 
 
 def _vertex(entry: Entry, secret: str, way: Way, values: Mapping[str, str]) -> Credential:

@@ -23,6 +23,7 @@ LONGEST_SECRET = 8192
 LONGEST_JSON = 16384
 WORD = re.compile(r"[\x21-\x7e]+", re.ASCII)
 ACCESS_KEY_ID = re.compile(r"[A-Z0-9]{16,128}", re.ASCII)
+LIKE_ACCESS_KEY = re.compile(r"(AKIA|ASIA)|[A-Z0-9]{8,}:", re.ASCII)  # and not what Bedrock's API keys look like
 ACCOUNT_FIELDS = ("client_email", "private_key", "private_key_id", "project_id")
 GOOGLE_TOKEN_URI = "https://oauth2.googleapis.com/token"  # noqa: S105
 
@@ -87,7 +88,9 @@ def fits(auth: str, secret: str) -> bool:
     """Whether a stored secret is one of this scheme: a catalogue may change it, what is stored stays."""
     if auth == "vertex":
         return secret.startswith('{"type":"service_account"')
-    return auth == "sigv4" or bool(WORD.fullmatch(secret))
+    if auth == "sigv4":
+        return secret.startswith("{") or not LIKE_ACCESS_KEY.match(secret)
+    return bool(WORD.fullmatch(secret))
 
 
 def aws_key(secret: str) -> AwsKey | None:
@@ -120,6 +123,8 @@ def _aws(text: str) -> str:
         return _aws_stored({"access_key_id": head, "secret_access_key": secret, "session_token": token})
     if len(text) > LONGEST_SECRET or not WORD.fullmatch(text):
         _refuse(_("An API key is one line of visible ASCII characters."), "api_key")
+    if LIKE_ACCESS_KEY.match(text):
+        _refuse(_("This looks like an AWS access key: give ID:SECRET, its id 16 or more capital letters and digits."))
     return text
 
 

@@ -73,6 +73,8 @@ class EntryTable(Table):
         ):
             if name := unknown_placeholder(texts, parameters):
                 raise self.fail(key, f"nothing fills {{{name}}}.")
+        if entry.auth == "sigv4" and all(parameter.name != "region" for parameter in entry.parameters):
+            raise self.fail("auth", "sigv4 signs for a region: a parameter of that name is needed.")
 
     def rules(self) -> RequestRules:
         table, parameters = self.sub("request"), PARAMETERS.get(self.format, frozenset())

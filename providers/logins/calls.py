@@ -36,8 +36,8 @@ async def _run(talk: Talk, proxy: str | None, allow_private: bool) -> Any:
                 told = await _send(client, ask, allow_private)
     except AddressRefused as refused:
         raise LoginFailed("address", str(refused)) from None
-    except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, OSError) as wrong:
-        raise LoginFailed("unreachable", type(wrong).__name__) from None
+    except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, OSError):
+        raise LoginFailed("unreachable") from None
 
 
 def _client(proxy: str | None, allow_private: bool) -> httpx.AsyncClient:

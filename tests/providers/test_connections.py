@@ -63,6 +63,13 @@ class TestRows:
             add(provider, "main", bad)
         assert wrong.value.field == "secret" and bad not in str(wrong.value) and not Connection.objects.exists()
 
+    @pytest.mark.parametrize("id", ["claude", "codex", "gemini-cli", "kiro"])
+    def test_a_key_does_not_stand_in_for_a_login(self, id: str) -> None:
+        row, _ = Provider.objects.get_or_create(id=id, custom=False)
+        with pytest.raises(BadConnection, match=r"connected by logging in") as wrong:
+            add(row, "main", "sk-pasted-key-0001")
+        assert wrong.value.field == "secret" and not row.connections.exists()
+
     def test_a_name_is_needed_and_taken_once(self, provider: Provider) -> None:
         add(provider, "main", KEY)
         for name in ("main", " ", "x" * 200):

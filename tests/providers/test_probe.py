@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from decimal import Decimal
 from typing import Any
 
@@ -162,3 +163,24 @@ def test_the_last_page_has_no_next() -> None:
         next_page("/models", {"has_more": False, "last_id": "x"}) is None is next_page("/models", {"nextPageToken": ""})
     )
     assert next_page("/models", {"nextPageToken": "a b"}) == "/models?pageSize=1000&pageToken=a%20b"
+
+
+async def test_a_bare_list_is_a_list() -> None:
+    async with Simulator() as upstream:
+        upstream.plays(*[json_reply([{"id": "meta-llama/Llama-4", "context_length": 1000}])] * 2)
+        found = await probe(entry(upstream.url, "openai_chat"), KEY)
+        listed = await fetch_models(entry(upstream.url, "openai_chat"), KEY)
+    assert found.ok and found.models == ("meta-llama/Llama-4",), found.message
+    assert listed == (Listed(id="meta-llama/Llama-4", context=1000),)
+
+
+async def test_who_only_embeds_is_asked_to_embed() -> None:
+    models = {"embed-1": Model(id="embed-1", operation="embeddings")}
+    async with Simulator(keys={KEY}) as upstream:
+        only = entry(upstream.url, "openai_chat", only=frozenset({"embeddings"}))
+        only = dataclasses.replace(only, models=models)
+        good = await probe(only, KEY)
+        assert (await upstream.next_request()).json == {"model": "embed-1", "input": ["hi"]}
+        bad = await probe(only, "another-key-01")
+    assert (good.ok, good.message) == (True, "It answers.")
+    assert not bad.ok and bad.message.startswith("HTTP 401")

@@ -94,6 +94,8 @@ BAD = [
     ({"base_url": "http://localhost:9/v1"}, "base_url"),
     ({"base_url": "http://169.254.169.254/v1", "allow_private_network": True}, "base_url"),
     ({"base_url": "http://2130706433/v1"}, "base_url"),
+    ({"base_url": "https://acme.example/{region}/v1"}, "base_url"),
+    ({"overrides": {"auth": "sigv4"}}, "overrides"),
     ({"tier": "gold"}, "tier"),
     ({"operations": {"chatt": "/c"}}, "operations"),
     ({"operations": {"chat": "c"}}, "operations"),

@@ -110,6 +110,19 @@ class TestBuild:
         assert set(provider.unusable) == {"other"} and "cannot be decrypted" in provider.unusable["other"]
         assert "other of acme" in caplog.text and token not in caplog.text and broken not in caplog.text
 
+    def test_a_connection_that_cannot_be_made_ready_leaves_the_others(
+        self, acme: Provider, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        connections.add(acme, "other", "upstream-secret-2")
+        made = publish.link
+
+        def link(entry: Any, **said: Any) -> Any:
+            return made(entry, **said) if said["name"] == "main" else {}["region"]
+
+        monkeypatch.setattr(publish, "link", link)
+        provider = built().providers["acme"]
+        assert [each.name for each in provider.links] == ["main"] and set(provider.unusable) == {"other"}
+
     def test_a_secret_goes_to_no_other_address(self, acme: Provider) -> None:
         Provider.objects.filter(pk="acme").update(base_url="http://127.0.0.1:10/v1")
         provider = built().providers["acme"]

@@ -47,6 +47,8 @@ def test_nothing_stays_nothing() -> None:
         ("sigv4", '{"access_key_id": "short", "secret_access_key": "x"}', "16 or more"),
         ("sigv4", '{"access_key_id": "AKIDEXAMPLEEXAMPLE"}', "secret_access_key is missing"),
         ("sigv4", '{"access_key_id": "AKIDEXAMPLEEXAMPLE", "secret_access_key": 7}', "visible ASCII"),
+        ("sigv4", "AKIASHORT:secretsecretsecret", "looks like an AWS access key"),
+        ("sigv4", "AKIAIOSFODNN7EXAMPLE", "looks like an AWS access key"),
         ("sigv4", '{"AccessKeyId": "x"}', "AccessKeyId is not a field"),
         ("vertex", "AIzaSecret", "JSON object"),
         ("vertex", '{"type": "authorized_user"}', "not the JSON file of a service account"),
