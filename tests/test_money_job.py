@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from tests import simulator as sim
@@ -20,6 +21,7 @@ from tests.routing.state.servers import OwnRedis
 
 pytestmark = pytest.mark.services
 KEY = "sk-omni-for-automation-0123456789abcdef"
+STEADY_KEY = "sk-omni-without-a-limit-0123456789abcdef"
 HELLO: Any = [{"role": "user", "content": "Say hello"}]
 COSTS_A_DOLLAR = sim.Tokens(10, 1000)
 FILE = """
@@ -29,9 +31,9 @@ providers:
     format: openai_chat
     base_url: {url}
     allow_private_network: true
-    models: [{{id: large, input_price: 0, output_price: 1000}}]
+    models: [{{id: large, input_price: 0, output_price: 1000}}, {{id: free, input_price: 0, output_price: 0}}]
 connections: [{{provider: acme, name: main, api_key: "upstream-secret"}}]
-api_keys: [{{name: ci, key: {key}}}]
+api_keys: [{{name: ci, key: {key}}}, {{name: steady, key: {steady}}}{keys}]
 settings: {{circuit_breaker: false, connection_cooldown: false}}
 {more}
 """
@@ -52,34 +54,42 @@ def redis_server() -> Iterator[OwnRedis]:
 
 
 class Job:
-    """The program with two web processes over one Redis, and clients on connections of their own."""
+    """The program with two web processes over one Redis, and clients on connections of their own. ``database``: the
+    URL of a PostgreSQL database; none: SQLite. ``keys``: further client keys."""
 
-    def __init__(self, folder: Path, redis_url: str, upstream: Any, more: str) -> None:
-        self.data_dir, self.redis_url = folder / "data", redis_url
+    def __init__(
+        self, folder: Path, redis_url: str, upstream: Any, more: str, *, database: str = "", keys: str = ""
+    ) -> None:
+        self.data_dir, self.redis_url, self.database = folder / "data", redis_url, database
+        self.variables = {"DATABASE_URL": database} if database else {}
         file = folder / "omniroute.yaml"
-        file.write_text(FILE.format(url=upstream.url, key=KEY, more=more))
-        done = run(self.data_dir, "apply", str(file))
+        file.write_text(FILE.format(url=upstream.url, key=KEY, steady=STEADY_KEY, keys=keys, more=more))
+        done = run(self.data_dir, "apply", str(file), **self.variables)
         assert done.returncode == 0, done.stderr
 
     def start(self, patience: int = 10_000) -> Program:
         """``patience``: milliseconds; long where the test is not about a slow Redis, for the machine may be busy."""
-        variables = {"REDIS_URL": self.redis_url, "REDIS_TIMEOUT_MS": str(patience)}
+        variables = {"REDIS_URL": self.redis_url, "REDIS_TIMEOUT_MS": str(patience), **self.variables}
         return Program(self.data_dir, "serve", "--no-open", "--workers", "2", **variables)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        if self.database:
+            with psycopg.connect(self.database) as server:
+                return server.execute(sql).fetchall()
         with sqlite3.connect(self.data_dir / "omniroute.sqlite3") as database:
             return database.execute(sql).fetchall()
 
     def totals(self) -> tuple[int, int, int]:
         """(units in the ledger, units in the usage rows, lines that spent)."""
-        [(ledger, lines)] = self.rows("SELECT coalesce(sum(units), 0), sum(units > 0) FROM analytics_ledgerline")
+        counted = "coalesce(sum(units), 0), count(CASE WHEN units > 0 THEN 1 END)"
+        [(ledger, lines)] = self.rows(f"SELECT {counted} FROM analytics_ledgerline")
         costs = self.rows("SELECT cost_usd FROM analytics_usagerecord WHERE cost_usd IS NOT NULL")
-        return ledger, round(sum(float(cost) for (cost,) in costs) * 10**10), lines or 0
+        return int(ledger), round(sum(float(cost) for (cost,) in costs) * 10**10), lines
 
 
-def ask(address: str, **fields: Any) -> httpx.Response:
+def ask(address: str, key: str = KEY, **fields: Any) -> httpx.Response:
     body = {"model": "acme/large", "messages": HELLO, "max_tokens": 1000, **fields}
-    headers = {"authorization": f"Bearer {KEY}", "connection": "close"}  # another process may take the next one
+    headers = {"authorization": f"Bearer {key}", "connection": "close"}  # another process may take the next one
     return httpx.post(f"{address}/v1/chat/completions", json=body, headers=headers, timeout=60, verify=False)
 
 

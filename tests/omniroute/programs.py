@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 30.0  # seconds; how long a line or an end may take on a busy machine
+PATIENCE = 120.0  # seconds; how long a line or an end may take on a busy machine
 
 
 def surroundings(data_dir: Path, **variables: str) -> dict[str, str]:
@@ -89,6 +89,15 @@ class Program:
         word = os.read(self._pipe, 65536) if readable else b""
         self.output += word.decode()
         return bool(word)
+
+
+def connections_to(port: int, pid: int) -> int:
+    """How many TCP connections a process has open to a port."""
+    links = (os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.is_symlink())
+    inodes = {link[8:-1] for link in links if link.startswith("socket:[")}
+    rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+    established = "01"
+    return sum(row[2].endswith(f":{port:04X}") and row[3] == established and row[9] in inodes for row in rows)
 
 
 def watch(pids: list[int]) -> list[int]:

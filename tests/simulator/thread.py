@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from .acts import Act
-from .server import Script, Simulator
+from .server import Default, Script, Simulator
 from .types import Received
 
 T = TypeVar("T")
@@ -43,6 +43,14 @@ class SimulatorThread:
 
     def forget(self) -> None:
         self._simulator.forget()
+
+    @property
+    def default(self) -> Default:
+        return self._simulator.default
+
+    @default.setter
+    def default(self, default: Default) -> None:
+        self._simulator.default = default
 
     def for_key(self, key: str) -> Script:
         return self._simulator.for_key(key)
