@@ -230,7 +230,8 @@ def _by_words(message: str, only: tuple[Kind, ...] | None = None) -> Kind | None
 
 
 def retry_after(headers: Mapping[bytes, bytes], now: float) -> float | None:
-    """Seconds until the vendor wants to be asked again, from ``retry-after(-ms)``; None when it does not say."""
+    """Seconds until the vendor wants to be asked again, from ``retry-after(-ms)``; None when it does not say. A moment
+    is read by the vendor's own clock where the reply tells it (``date``), else by ours (``now``, Unix time)."""
     exact = _number(headers.get(b"retry-after-ms"))
     if exact is not None:
         return _within(exact / 1000)
@@ -238,8 +239,14 @@ def retry_after(headers: Mapping[bytes, bytes], now: float) -> float | None:
     seconds = _number(value)
     if value is None or seconds is not None:
         return _within(seconds) if seconds is not None else None
+    moment, told = _moment(value), _moment(headers.get(b"date"))
+    return None if moment is None else _within(moment - (now if told is None else told))
+
+
+def _moment(value: bytes | None) -> float | None:
+    """An HTTP date as Unix time."""
     try:
-        return _within(parsedate_to_datetime(value.decode("latin-1")).timestamp() - now)
+        return parsedate_to_datetime(value.decode("latin-1")).timestamp() if value is not None else None
     except (ValueError, TypeError, OverflowError):
         return None
 

@@ -151,8 +151,13 @@ def _check(grant: Grant) -> None:
     """Raises NotRenewed when asking the vendor would be of no use now."""
     if grant.state == Grant.State.ENDED:
         raise NotRenewed("The login has ended; somebody has to log in again.", ended=True)
-    if grant.state == Grant.State.FAILING and grant.renew_at is not None and grant.renew_at > timezone.now():
+    if grant.state == Grant.State.FAILING and grant.renew_at is not None and _ahead(grant.renew_at, LONGEST_BACKOFF):
         raise NotRenewed(f"The token could not be renewed: {grant.message}")
+
+
+def _ahead(moment: datetime, longest: float) -> bool:
+    """Whether it is still to come. What lies further ahead than it was ever set was set by a clock that was wrong."""
+    return 0 < (moment - timezone.now()).total_seconds() <= longest
 
 
 def _runs_out(grant: Grant) -> bool:
@@ -161,7 +166,7 @@ def _runs_out(grant: Grant) -> bool:
 
 def _lease(grant: Grant) -> bool:
     now = timezone.now()
-    free = Q(leased_until=None) | Q(leased_until__lt=now)
+    free = Q(leased_until=None) | Q(leased_until__lt=now) | Q(leased_until__gt=now + 2 * LEASE)  # the clock went back
     rows = Grant.objects.filter(free, pk=grant.pk, generation=grant.generation, state=grant.state)
     taken: int = rows.update(leased_until=now + LEASE)
     return taken == 1
@@ -242,7 +247,7 @@ def refused(pk: int, *, seen: int) -> Token:
     if grant.generation == seen and not renewable and grant.state != Grant.State.ENDED:
         end(grant, _("The provider refuses the token, and it cannot be renewed."))
         raise NotRenewed("The token was refused and cannot be renewed.", ended=True)
-    if grant.generation == seen and timezone.now() - grant.obtained_at < YOUNG and not _runs_out(grant):
+    if grant.generation == seen and abs(timezone.now() - grant.obtained_at) < YOUNG and not _runs_out(grant):
         raise NotRenewed("The token was refused although it is new.")
     return refresh(pk, seen=seen)
 

@@ -85,7 +85,8 @@ def refresh_many(rows: Iterable[Connection]) -> list[Asked]:
 def due(now: datetime) -> QuerySet[Connection]:
     """The connections the clock asks for: in use, with something to ask, their time come."""
     rows = Connection.objects.filter(enabled=True, provider__enabled=True, provider__in=list(USAGE))
-    rows = rows.filter(Q(quota_state=None) | Q(quota_state__next_at=None) | Q(quota_state__next_at__lte=now))
+    wrong = Q(quota_state__next_at__gt=now + 2 * LONGEST_WAIT)  # set by a clock that has gone back since
+    rows = rows.filter(Q(quota_state=None) | Q(quota_state__next_at=None) | Q(quota_state__next_at__lte=now) | wrong)
     return rows.select_related("provider__proxy", "proxy", "grant").order_by("quota_state__next_at", "pk")
 
 
@@ -251,7 +252,7 @@ def _store(connection_id: int, windows: Iterable[Window], at: datetime, source: 
     named = {(window.id[:30], window.family[:200]): window for window in windows}
     for key, window in named.items():
         row = stored.get(key) or QuotaWindow(connection_id=connection_id, window=key[0], family=key[1])
-        if row.pk and row.measured_at > at:
+        if row.pk and at < row.measured_at <= timezone.now():  # later than now: by a clock that has gone back since
             continue
         values = _values(window)
         news = _is_news(row, values)

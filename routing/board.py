@@ -225,10 +225,11 @@ class Board:
 
     # -- other processes ----------------------------------------------------------------------------------------------
     def learn(self, rows: Iterable[News]) -> None:
-        """What others found out, or somebody reset."""
+        """What others found out, or somebody reset. Nothing is held longer than it was when it was told, wherever the
+        clock has gone since."""
         now, wall = self.clock(), self.wall()
         for row in rows:
-            until = None if row.until is None else now + (row.until - wall)
+            until = None if row.until is None else now + min(row.until - wall, row.until - row.at)
             if row.what == "breaker":
                 self._learn_breaker(row, until)
             else:

@@ -52,12 +52,13 @@ def forget_connection(connection_id: int) -> None:
 def claim_probe(subject: str) -> bool:
     """Whether this process may ask what an open circuit breaker protects: one may, of all processes, at a time.
 
-    True as well when the database does not know the breaker (yet) or cannot be asked: then each process goes alone.
+    True as well when the database does not know the breaker (yet) or cannot be asked: then each process goes alone. A
+    lease that ends later than any can was given before the clock went back.
     """
     now = timezone.now()
     rows = HealthState.objects.filter(key=f"breaker {subject}", until__isnull=False)
     try:
-        free = Q(probed_until__isnull=True) | Q(probed_until__lt=now)
+        free = Q(probed_until__isnull=True) | Q(probed_until__lt=now) | Q(probed_until__gt=now + 2 * PROBE_LEASE)
         return bool(rows.filter(free).update(probed_until=now + PROBE_LEASE)) or not rows.exists()
     except DatabaseError:
         return True

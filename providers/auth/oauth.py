@@ -40,16 +40,17 @@ Renew = Callable[[int, bool], Awaitable[Token]]
 @dataclass(slots=True)
 class OAuth:
     """See ``Credential``. ``sends`` goes beside the token, ``includes`` are items that a header's comma-separated list
-    must hold."""
+    must hold. ``now`` is Unix time, ``clock`` monotonic seconds."""
 
     token: Token = field(repr=False)
     renew: Renew = field(repr=False)
     sends: Mapping[str, str] = field(default_factory=dict)
     includes: Mapping[str, str] = field(default_factory=dict)
     now: Callable[[], float] = time.time
+    clock: Callable[[], float] = time.monotonic
     _running: asyncio.Task[Token] | None = field(default=None, repr=False)
     _failure: UpstreamFailure | None = field(default=None, repr=False)
-    _failed_at: float = 0.0
+    _failed_at: float = 0.0  # by ``clock``
 
     async def sign(self, request: Outbound) -> Outbound:
         """The request with a token that is valid now. Raises UpstreamFailure of kind AUTH."""
@@ -70,7 +71,7 @@ class OAuth:
 
     async def _renewed(self, generation: int, *, refused: bool) -> None:
         """Wait for a newer token: one renewal for all who ask. Cancelling one of them does not end it."""
-        if self._failure is not None and self.now() - self._failed_at < PAUSE:
+        if self._failure is not None and self.clock() - self._failed_at < PAUSE:
             raise self._again()
         if self._running is None:
             self._running = asyncio.create_task(self._renewal(generation, refused))
@@ -80,7 +81,7 @@ class OAuth:
         try:
             token = await self.renew(generation, refused)
         except UpstreamFailure as failure:
-            self._failure, self._failed_at = failure, self.now()
+            self._failure, self._failed_at = failure, self.clock()
             raise
         else:
             self.token, self._failure = token, None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,15 @@ def test_several_workers_share_redis(installed: Path) -> None:
         assert len(program.children()) == 3
         assert program.stop() == 0
     assert "unexpectedly" not in program.output
+
+
+@pytest.mark.parametrize("hours", [1, 24, 24 * 365])
+def test_what_ran_in_the_future_is_due(hours: int) -> None:
+    """The clock was ahead and went back: no task waits for it to come round again."""
+    from omniroute.celery import BEAT, app
+
+    for row in BEAT:
+        when = app.conf.beat_schedule[row.task]["schedule"]
+        assert when.is_due(when.now() + timedelta(hours=hours)).is_due, row.task
+        assert not when.is_due(when.now()).is_due
+        assert type(when)(*when.__reduce__()[1]).is_due(when.now() + timedelta(hours=hours)).is_due

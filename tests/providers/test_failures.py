@@ -259,6 +259,10 @@ def test_only_the_beginning_of_a_long_message_is_read() -> None:
 NOW = 1_800_000_000.0
 
 
+def date(moment: float) -> bytes:
+    return formatdate(moment, usegmt=True).encode()
+
+
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
@@ -278,9 +282,12 @@ NOW = 1_800_000_000.0
         ({b"retry-after-ms": b"1500"}, 1.5),
         ({b"retry-after-ms": b"1500", b"retry-after": b"9"}, 1.5),
         ({b"retry-after-ms": b"?", b"retry-after": b"9"}, 9),
-        ({b"retry-after": formatdate(NOW + 30, usegmt=True).encode()}, 30),
-        ({b"retry-after": formatdate(NOW - 30, usegmt=True).encode()}, 0),
+        ({b"retry-after": date(NOW + 30)}, 30),
+        ({b"retry-after": date(NOW - 30)}, 0),
         ({b"retry-after": b"Wed, 99 Foo 2026"}, None),
+        ({b"retry-after": date(NOW - 3570), b"date": date(NOW - 3600)}, 30),  # our clock is an hour ahead
+        ({b"retry-after": date(NOW + 86_430), b"date": date(NOW + 86_400)}, 30),  # or a day behind
+        ({b"retry-after": date(NOW + 30), b"date": b"noon"}, 30),
     ],
 )
 def test_retry_after(headers: dict[bytes, bytes], seconds: float | None) -> None:

@@ -361,6 +361,20 @@ class TestOtherProcesses:
         self.exchange(one, two)
         assert broken(two, attempt()) is None
 
+    @pytest.mark.parametrize("jump", [-86_400, -3600, 3600, 86_400])
+    def test_a_clock_that_jumps_holds_nobody_longer(self, clock: Clock, jump: float) -> None:
+        """Told before the jump, learned after it: by another process, or by the next start."""
+        one = Board(clock, wall=lambda: 1e9 + clock.now)
+        fail(one, attempt(), Kind.RATE_LIMITED, retry_after=20)
+        for _ in range(BREAKER_FAILURES):
+            fail(one, attempt(number=2))
+        other = Board(Clock(clock.now), wall=lambda: 1e9 + clock.now + jump)
+        self.exchange(one, other)
+        rested, broke = rest(other, attempt()), broken(other, attempt(number=2))
+        assert rested is None or rested.seconds <= 20
+        assert broke is None or broke.seconds <= BREAKER_SECONDS
+        assert (jump < 0) == (rested is not None and rested.seconds == pytest.approx(20))
+
     def test_what_is_learned_is_not_told_again(self, clock: Clock) -> None:
         one, two = self.boards(clock)
         fail(one, attempt(), Kind.AUTH)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from providers.upstream import Attempt
 from providers.wire.errors import Kind, UpstreamFailure
@@ -121,6 +123,18 @@ def test_one_probe_of_all_processes(processes: tuple[Process, Process]) -> None:
     two.fail(attempt(), Kind.SERVER)
     looked(two)
     assert health.claim_probe("acme"), "the breaker opened again: its next probe is free"
+
+
+@pytest.mark.parametrize(("seconds", "free"), [(-1, True), (20, False), (45, False), (3600, True), (86_400, True)])
+def test_a_probe_of_a_clock_that_has_gone_back_is_given_up(
+    processes: tuple[Process, Process], seconds: float, free: bool
+) -> None:
+    """Another machine's clock may be a little ahead; a lease of an hour was never given."""
+    one, _ = processes
+    one.fail(attempt(), Kind.SERVER, times=2)
+    looked(one)
+    HealthState.objects.update(probed_until=timezone.now() + timedelta(seconds=seconds))
+    assert health.claim_probe("acme") == free
 
 
 def test_what_cannot_be_written_is_written_later(

@@ -1,7 +1,8 @@
 -- One claim, whole or not at all. See routing/state/base.py.
 -- ARGV: now ('' = the server's), id, lease, and how many windows, slots, purses, drops; then per window limit, amount;
 -- per slot limit; per purse limit, amount. KEYS: windows, slots, purses, drops.
--- A window is a hash: second -> amount, 't' total, 'f' oldest second, 'n' newest.
+-- A window is a hash: second -> amount, 't' total, 'f' oldest second, 'n' newest. The clock may go back: by less than a
+-- window, what comes next counts at the newest second; by more, the window is of another time and begins anew.
 local WINDOW = 60
 local now = clock(ARGV[1])
 local id, lease = ARGV[2], tonumber(ARGV[3])
@@ -16,10 +17,11 @@ local function window(key)
   local found = redis.call('HMGET', key, 't', 'f', 'n')
   if not found[1] then return 0, second, second end
   local total, first, newest = tonumber(found[1]), tonumber(found[2]), tonumber(found[3])
-  if newest + WINDOW + 1 <= now then
+  if newest + WINDOW + 1 <= now or newest > now + WINDOW then
     redis.call('DEL', key)
     return 0, second, second
   end
+  second = math.max(second, newest)
   local moved = false
   while first + WINDOW + 1 <= now do
     local amount = redis.call('HGET', key, first)

@@ -94,6 +94,25 @@ def test_a_stuck_renewal_loses_its_turn(vendors: Any, logged_in: Any) -> None:
     assert grants.refresh(grant.pk).generation == 2
 
 
+def test_a_lease_of_a_clock_that_has_gone_back_holds_nobody_up(vendors: Any, logged_in: Any) -> None:
+    grant = logged_in("claude", lasts=-1)
+    Grant.objects.update(leased_until=timezone.now() + timedelta(hours=1))
+    assert grants.refresh(grant.pk).generation == 2
+
+
+def test_after_the_clock_has_gone_back_a_refused_token_is_renewed(vendors: Any, logged_in: Any) -> None:
+    """It seems to have been obtained in the future, so its age says nothing."""
+    grant = logged_in("claude", lasts=7200)
+    Grant.objects.update(obtained_at=timezone.now() + timedelta(hours=1))
+    assert grants.refused(grant.pk, seen=1).generation == 2
+
+
+def test_a_pause_set_by_a_clock_that_has_gone_back_is_over(vendors: Any, logged_in: Any) -> None:
+    grant = logged_in("claude", lasts=-1)
+    Grant.objects.update(state="failing", failures=1, renew_at=timezone.now() + timedelta(days=1))
+    assert grants.refresh(grant.pk).generation == 2
+
+
 def test_a_reused_token_ends_the_login(
     vendors: Any, logged_in: Any, admin_user: Any, settings: Any, monkeypatch: Any
 ) -> None:

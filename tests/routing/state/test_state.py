@@ -204,6 +204,46 @@ async def test_values_are_remembered(state: Any) -> None:
 
 @pytest.mark.services
 @pytest.mark.parametrize("state", ["redis"], indirect=True)
+@pytest.mark.parametrize("back", [86_400, 3600, 61, 59, 30, 1])
+async def test_a_window_outlives_a_clock_that_goes_back(state: Any, clock: Clock, back: float) -> None:
+    """Nobody waits longer than a window and the jump, at most two; nothing counts for ever."""
+    claim = Claim("1", windows=(Window("w", 2, 1),))
+    assert [(await state.take(claim)).why for _ in range(3)] == [None, None, Why.WINDOW]
+    clock.now -= back
+    taken = await state.take(claim)
+    if back > 60:
+        assert taken.why is None, "a window of another time"
+    else:
+        assert taken.why is Why.WINDOW and taken.retry_after <= back + 61
+    clock.now += back + 61 if back <= 60 else 61
+    assert [(await state.take(claim)).why for _ in range(3)] == [None, None, Why.WINDOW]
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("state", ["redis"], indirect=True)
+async def test_what_is_taken_while_the_clock_is_behind_is_corrected_and_forgotten(state: Any, clock: Clock) -> None:
+    claim = Claim("1", windows=(Window("w", 10, 4),))
+    await state.take(claim)
+    clock.now -= 30
+    taken = await state.take(claim)
+    await ended(state, End("1", corrections=(("w", taken.second, -4),)))
+    assert (await state.take(Claim("2", windows=(Window("w", 10, 6),)))).levels[0][0] == 10
+    clock.now += 30 + 61
+    assert (await state.take(Claim("3", windows=(Window("w", 10, 10),)))).why is None
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("state", ["redis"], indirect=True)
+@pytest.mark.parametrize("jump", [3600, 86_400])
+async def test_a_window_begins_anew_when_the_clock_goes_forward(state: Any, clock: Clock, jump: float) -> None:
+    claim = Claim("1", windows=(Window("w", 1, 1),))
+    assert (await state.take(claim)).why is None
+    clock.now += jump
+    assert (await state.take(claim)).why is None
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("state", ["redis"], indirect=True)
 async def test_what_a_killed_worker_held_lapses(state: Any, clock: Clock) -> None:
     await loaded(state, "b")
     claim = Claim("1", slots=(Slot("s", 1),), purses=(Purse("b", 100, 100),))
