@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -40,6 +41,8 @@ __all__ = ["application", "is_client_api", "runtime"]
 
 log = logging.getLogger(__name__)
 FIRST_SNAPSHOT_SECONDS = 10.0
+PROBE_SECONDS = 2.0  # that a request waits to be told whether it is the one probe
+PROBES = ThreadPoolExecutor(2, thread_name_prefix="probes")  # of its own: a database that hangs holds up nobody else
 RESERVED_SECONDS = 2.0  # that a page waits to be told what is reserved
 
 
@@ -132,8 +135,13 @@ class Runtime:
 
 
 async def claim(subject: str) -> bool:
-    """The one probe of an open circuit breaker, asked of the database: once per breaker and opening."""
-    return await asyncio.to_thread(_claimed, subject)
+    """The one probe of an open circuit breaker, asked of the database: once per breaker and opening. While it does not
+    answer, each process goes alone."""
+    asked = asyncio.get_running_loop().run_in_executor(PROBES, _claimed, subject)
+    try:
+        return await asyncio.wait_for(asyncio.shield(asked), PROBE_SECONDS)
+    except TimeoutError:
+        return True
 
 
 def _claimed(subject: str) -> bool:

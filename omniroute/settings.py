@@ -110,7 +110,17 @@ if env.database_url:
     DATABASES = {"default": dj_database_url.parse(env.database_url, conn_health_checks=True)}
     if DATABASES["default"]["ENGINE"].endswith("postgresql"):
         # Requests run in threads of an event loop: a bounded pool, not a connection per thread.
-        DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 0, "max_size": 10, "timeout": 10}
+        options = DATABASES["default"].setdefault("OPTIONS", {})
+        options["pool"] = {"min_size": 0, "max_size": 10, "timeout": 10}
+        # A server that vanishes without a word is noticed in half a minute instead of in hours; the URL may say more.
+        for name, value in {
+            "connect_timeout": 5,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 25_000,
+        }.items():
+            options.setdefault(name, value)
 else:
     DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(env.database_file)}}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):

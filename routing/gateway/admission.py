@@ -153,6 +153,9 @@ class Ticket:
             self._tell(taken)
         if taken.why is None:
             self._second, self._entered = taken.second or self._second, True
+            for budget, purse in zip(hard, wanted.purses, strict=True):
+                span = self._purses.spans.at(budget.period, budget.zone, self._record.started_at)
+                self._purses.used(purse.key, budget.id, span)
         else:
             self._claim = before
         return taken

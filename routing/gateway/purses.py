@@ -7,6 +7,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from routing.gateway.outcome import Outcome, spends
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 # (budget, begin, end, request ids) → (units spent in that span, those of the ids whose lines are in that sum)
 Ledger = Callable[[int, datetime, datetime | None, Sequence[str]], tuple[int, Sequence[str]]]
 READ_AGAIN = 60.0  # seconds
+PATIENCE = 3.0  # seconds that a request waits for the ledger; then the database counts as away
+THREADS = 2  # of their own: a database that hangs must hold up nobody else's work
 MOST_TRIES = 5
 
 
@@ -35,27 +38,37 @@ class Purses:
         self._known: dict[str, tuple[int, Span]] = {}
         self._loading: dict[str, asyncio.Task[bool]] = {}
         self._keeper: asyncio.Task[None] | None = None
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="ledger")
+
+    def used(self, key: str, budget: int, span: Span) -> None:
+        """This process counts on the purse: it reads the ledger again for it, whoever loaded it first."""
+        self._known[key] = (budget, span)
 
     async def load(self, key: str, budget: int, span: Span) -> bool:
-        """Whether the purse's counters stand on the ledger now; many who ask at once cause one reading."""
+        """Whether the purse's counters stand on the ledger now; many who ask at once cause one reading. A reading that
+        takes too long goes on without those who wait for it."""
         task = self._loading.get(key)
         if task is None:
             task = self._loading[key] = asyncio.ensure_future(self._load(key, budget, span))
             task.add_done_callback(lambda _: self._loading.pop(key, None))
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.wait_for(asyncio.shield(task), PATIENCE)
+        except TimeoutError:
+            log.error("What was spent cannot be read from the ledger: the database does not answer")
+            return False
 
     async def _load(self, key: str, budget: int, span: Span) -> bool:
         if self._ledger is None:
             return False
+        loop = asyncio.get_running_loop()
         try:
             for _ in range(MOST_TRIES):
                 seen = await self.state.look(key)
                 if seen is None:
                     return False
                 version, ids = seen
-                spent, known = await asyncio.to_thread(self._ledger, budget, *span, ids)
+                spent, known = await loop.run_in_executor(self._threads, self._ledger, budget, *span, ids)
                 if await self.state.load(key, version, spent, known):
-                    self._known[key] = (budget, span)
                     return True
         except Exception as wrong:  # the database is away: whoever needs this budget is refused
             log.error("What was spent cannot be read from the ledger: %s", wrong)
@@ -81,6 +94,7 @@ class Purses:
         if self._keeper is not None:
             self._keeper.cancel()
         await self.state.aclose()
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _keep(self) -> None:
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -261,6 +262,43 @@ def test_counters_are_built_from_the_ledger_after_a_restart(client: Client, upst
     client.gateway.records(1)
     client.gateway.runtime.gateway.purses = Purses(Memory(), ledger.standing)
     assert client.chat(max_tokens=1).status_code == 429
+
+
+def test_every_process_that_uses_a_budget_reads_its_ledger_again(client: Client, upstream: Any) -> None:
+    """Not only the one that read it first, which may have been killed since."""
+    from routing.gateway.purses import Purses
+    from routing.state import Memory
+
+    row, shared, gateway = budget(client, "5"), Memory(), client.gateway.runtime.gateway
+    upstream.plays(*[sim.chat("x", usage=sim.Tokens(1, 1000))] * 2)
+    for _ in range(2):
+        gateway.purses = Purses(shared, ledger.standing)
+        assert client.chat(max_tokens=1000).status_code == 200
+    client.gateway.records(2)
+    ledger.adjust(row.pk, Decimal(3), "a line that the counters never heard of", row_time())
+    assert gateway._loop is not None
+    asyncio.run_coroutine_threadsafe(gateway.purses.read_again(), gateway._loop).result(10)
+    assert client.chat(max_tokens=1000).json()["error"]["code"] == "budget_exceeded"
+
+
+def test_a_database_that_hangs_closes_what_has_a_budget_and_nothing_else(
+    client: Client, upstream: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from routing.gateway import purses
+    from routing.state import Memory
+
+    hanging = threading.Event()
+    monkeypatch.setattr(purses, "PATIENCE", 0.1)
+    row = budget(client, "1")
+    client.gateway.runtime.gateway.purses = purses.Purses(Memory(), lambda *_: hanging.wait(30) or (0, []))
+    try:
+        codes = {client.chat().json()["error"]["code"] for _ in range(8)}
+        assert codes == {"budget_unavailable"} and upstream.count == 0
+        row.delete()
+        client.gateway.settle()
+        assert client.chat().status_code == 200
+    finally:
+        hanging.set()
 
 
 def test_a_ledger_that_cannot_be_read_closes_what_has_a_budget(client: Client, upstream: Any) -> None:

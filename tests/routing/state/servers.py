@@ -1,18 +1,33 @@
-"""A Redis server of a test's own, on a free port, ended by its process."""
+"""Servers of a test's own, Redis and PostgreSQL: on a free port, ended by their processes."""
 
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
+
+
+def missing(name: str) -> None:
+    """Skip for want of a program; under CI it is a failure."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{name} is not installed")
+    pytest.skip(f"{name} is not installed")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
 
 
 class OwnRedis:
@@ -21,12 +36,9 @@ class OwnRedis:
     def __init__(self) -> None:
         program = shutil.which("redis-server")
         if program is None:
-            if os.environ.get("CI"):
-                pytest.fail("redis-server is not installed")
-            pytest.skip("redis-server is not installed")
+            missing("redis-server")
         self._program, self._folder = program, tempfile.mkdtemp()
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -62,3 +74,61 @@ class OwnRedis:
             self.process.kill()
             self.process.wait()
             self.process = None
+
+
+class OwnPostgres:
+    """An empty cluster in a folder that ``remove`` takes away; ``stop``, ``start``, ``pause`` and ``go_on`` as often as
+    wanted. It does not run as root, so root lends it to the user ``postgres``."""
+
+    def __init__(self) -> None:
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
+        program = shutil.which("pg_ctl") or (str(found[-1]) if found else None)
+        if program is None:
+            missing("pg_ctl")
+        self._bin = Path(str(program)).parent
+        self._user = "postgres" if os.geteuid() == 0 else None
+        self._folder = Path(tempfile.mkdtemp())
+        if self._user is not None:
+            owner = pwd.getpwnam(self._user)
+            os.chown(self._folder, owner.pw_uid, owner.pw_gid)
+        self.port = free_port()
+        self.url = f"postgres://postgres@127.0.0.1:{self.port}/postgres"
+        self._run("initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8")
+
+    @property
+    def _data(self) -> str:
+        return str(self._folder / "data")
+
+    def start(self) -> None:
+        told = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
+        self._run("pg_ctl", "-D", self._data, "-w", "-o", told, "-l", str(self._folder / "log"), "start")
+
+    def stop(self, mode: str = "immediate") -> None:
+        """At once, as if it had crashed."""
+        self._run("pg_ctl", "-D", self._data, "-w", "-m", mode, "stop")
+
+    def pause(self) -> None:
+        """Every process of it: connections stay open, and nothing is answered."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def remove(self) -> None:
+        if (self._folder / "data" / "postmaster.pid").exists():
+            self.go_on()
+            self.stop()
+        shutil.rmtree(self._folder)
+
+    def _signal(self, number: signal.Signals) -> None:
+        parent = int((self._folder / "data" / "postmaster.pid").read_text().split("\n")[0])
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        for pid in (parent, *map(int, children)):
+            os.kill(pid, number)
+
+    def _run(self, program: str, *words: str) -> None:
+        command: Sequence[str] = [str(self._bin / program), *words]
+        done = subprocess.run(
+            command, user=self._user, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=60
+        )
+        assert done.returncode == 0, command
