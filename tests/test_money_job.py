@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -87,9 +87,13 @@ class Job:
         return int(ledger), round(sum(float(cost) for (cost,) in costs) * 10**10), lines
 
 
-def ask(address: str, key: str = KEY, **fields: Any) -> httpx.Response:
+def ask(address: str, key: str = KEY, headers: Mapping[str, str] = {}, **fields: Any) -> httpx.Response:
     body = {"model": "acme/large", "messages": HELLO, "max_tokens": 1000, **fields}
-    headers = {"authorization": f"Bearer {key}", "connection": "close"}  # another process may take the next one
+    headers = {
+        "authorization": f"Bearer {key}",
+        "connection": "close",
+        **headers,
+    }  # another process may take the next one
     return httpx.post(f"{address}/v1/chat/completions", json=body, headers=headers, timeout=60, verify=False)
 
 
