@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import httpx
 import pytest
 
+from providers.transport.base import Timeouts
 from tests import simulator as sim
 from tests.routing.conftest import HELLO, Client
 
@@ -135,6 +139,102 @@ def test_a_refused_port_moves_on(gateway: Any, upstream: Any, make_provider: Any
     [row] = gateway.records(1)
     assert row.attempts[0]["kind"] == "network"
     assert (row.requested_model, row.provider, row.model) == ("always-on", "alive", "large")
+
+
+# -- providers that cannot be reached ---------------------------------------------------------------------------------
+@contextmanager
+def refused(_: pytest.MonkeyPatch, __: Any) -> Iterator[str]:
+    yield f"http://127.0.0.1:{sim.closed_port()}/v1"
+
+
+@contextmanager
+def black_hole(_: pytest.MonkeyPatch, __: Any) -> Iterator[str]:
+    """Nobody accepts, and the queue of those who wait is full: the next one's first packet is not answered."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as hole, ExitStack() as waiting:
+        for _ in range(3):
+            first = waiting.enter_context(socket.socket())
+            first.setblocking(False)
+            first.connect_ex(hole.getsockname())
+        yield f"http://127.0.0.1:{hole.getsockname()[1]}/v1"
+
+
+@contextmanager
+def without_tls(_: pytest.MonkeyPatch, __: Any) -> Iterator[str]:
+    with sim.SimulatorThread() as plain:
+        yield plain.url.replace("http://", "https://")
+
+
+@contextmanager
+def silent_handshake(_: pytest.MonkeyPatch, __: Any) -> Iterator[str]:
+    """The connection stands, and nothing is ever said on it."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        yield f"https://127.0.0.1:{mute.getsockname()[1]}/v1"
+
+
+@contextmanager
+def unknown_name(monkeypatch: pytest.MonkeyPatch, gateway: Any) -> Iterator[str]:
+    async def getaddrinfo(_: object, host: str, port: int, **__: object) -> Any:
+        if host[0].isdigit():  # uvloop asks for literal addresses too
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port))]
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(type(gateway.runtime._loop), "getaddrinfo", getaddrinfo, raising=False)
+    yield "https://nowhere.example/v1"
+
+
+UNREACHABLE = {
+    "refused": (refused, "network"),
+    "black hole": (black_hole, "network"),
+    "without TLS": (without_tls, "network"),
+    "silent handshake": (silent_handshake, "network"),
+    "unknown name": (unknown_name, "network"),
+}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize(("how", "kind"), UNREACHABLE.values(), ids=UNREACHABLE.keys())
+def test_who_cannot_be_reached_is_gone_around_or_told_of(
+    gateway: Any,
+    upstream: Any,
+    make_provider: Any,
+    make_key: Any,
+    patient: None,
+    limits: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    how: Any,
+    kind: str,
+    stream: bool,
+) -> None:
+    from routing import combos
+    from routing.models import Combo
+
+    brief = Timeouts(connect=0.3, write=1, first_byte=5, idle=5)
+    limits(stream=brief, whole=brief)
+    make_provider("alive", upstream.url)
+    gateway.settle()
+    with how(monkeypatch, gateway) as url:
+        make_provider("dead", url)
+        combos.store(Combo(name="pair", strategy="priority"), [combos.Step("dead/large"), combos.Step("alive/large")])
+        client = Client(gateway, make_key())
+        gateway.settle()
+        alone, pair = client.chat(model="dead/large", stream=stream), client.chat(model="pair", stream=stream)
+    assert alone.status_code in (502, 503, 504) and alone.json()["error"]["message"]
+    assert "127.0.0.1" not in alone.text and "nowhere" not in alone.text
+    assert (pair.status_code, pair.headers["x-omniroute-provider"]) == (200, "alive")
+    first, second = gateway.records(2)
+    assert first.error_kind == kind and [note["kind"] for note in second.attempts] == [kind, "ok"]
+    client.http.close()
+
+
+def test_a_stream_that_falls_silent_in_the_middle_ends_with_an_error(
+    client: Client, upstream: Any, limits: Any
+) -> None:
+    limits(stream=Timeouts(connect=1, write=1, first_byte=5, idle=0.2))
+    upstream.plays(sim.chat("Hello wide world").stall(after=3))
+    reply = client.chat(stream=True)
+    assert events(reply)[-1]["error"]["message"] and not ended_well(reply)
+    [row] = client.gateway.records(1)
+    assert (row.result, row.error_kind, row.estimated) == ("failed", "timeout", True)
 
 
 MID_STREAM = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -140,6 +141,18 @@ class TestStorms:
         assert {reply.headers["x-omniroute-attempts"] for reply in more} == {"1"}, "the breaker is open"
         assert second.count == 400 and upstream.count <= 80, "a fifth more requests than clients made"
         assert len(pair.gateway.records(400)) == 400
+
+    async def test_many_clients_on_a_flapping_provider(self, pair: Client, upstream: Any, second: Any) -> None:
+        """Every second request fails, all are answered, and the providers see no more than a fifth on top."""
+        turns = itertools.cycle((sim.status(500), sim.chat("Hello")))
+        upstream.default = lambda _: next(turns)
+        headers = {"authorization": f"Bearer {pair.key}"}
+        limits = httpx.Limits(max_connections=20)
+        body = {"model": "pair", "messages": HELLO}
+        async with httpx.AsyncClient(base_url=pair.gateway.url, headers=headers, timeout=60, limits=limits) as http:
+            replies = await asyncio.gather(*(http.post("/chat/completions", json=body) for _ in range(200)))
+        assert {reply.status_code for reply in replies} == {200}
+        assert upstream.count + second.count <= 240
 
     def test_second_connections_of_a_failing_provider_are_a_share(
         self, gateway: Any, upstream: Any, make_provider: Any, make_key: Any
