@@ -20,7 +20,7 @@ from tests import simulator as sim
 from tests.omniroute.programs import PATIENCE, Program, connections_to
 from tests.routing.state.servers import OwnRedis
 from tests.test_main_job import services
-from tests.test_money_job import COSTS_A_DOLLAR, STEADY_KEY, Job, ask, redis_server, upstream
+from tests.test_money_job import COSTS_A_DOLLAR, STEADY_KEY, Job, ask, redis_server, until, upstream
 
 __all__ = ["redis_server", "services", "upstream"]
 
@@ -31,13 +31,6 @@ A_DOLLAR = 10**10  # units
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest) -> str:
     return "" if request.param == "sqlite" else str(request.getfixturevalue("services")["DATABASE_URL"])
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.02)
 
 
 class Steady:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -16,8 +17,8 @@ import psycopg
 import pytest
 
 from tests import simulator as sim
-from tests.omniroute.programs import Program, run
-from tests.routing.state.servers import OwnRedis
+from tests.omniroute.programs import PATIENCE, Program, run
+from tests.routing.state.servers import OwnRedis, Slow
 
 pytestmark = pytest.mark.services
 KEY = "sk-omni-for-automation-0123456789abcdef"
@@ -51,6 +52,13 @@ def redis_server() -> Iterator[OwnRedis]:
     own.start()
     yield own
     own.stop()
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.02)
 
 
 class Job:
@@ -178,3 +186,64 @@ def test_redis_stops_and_comes_back(tmp_path: Path, redis_server: OwnRedis, upst
             reply = ask(address)
         assert reply.json()["error"]["code"] == "budget_exceeded"
         assert upstream.count == 2
+
+
+def until_used_up(address: str) -> None:
+    while (reply := ask(address)).status_code != 429:
+        assert reply.status_code == 200 or reply.json()["error"]["code"] == "budget_unavailable"
+        threading.Event().wait(0.05)
+    assert reply.json()["error"]["code"] == "budget_exceeded"
+
+
+def paid(upstream: Any) -> int:
+    return sum(each.json["model"] == "large" for each in upstream.requests)
+
+
+@pytest.mark.parametrize("how", ["paused", "slow", "too slow"])
+def test_redis_does_not_answer_in_time(tmp_path: Path, redis_server: OwnRedis, upstream: Any, how: str) -> None:
+    """Hard budgets are closed, everybody else is answered, nobody waits for it twice; slow but in time is not away."""
+    relay = Slow(redis_server.port)
+    more = "budgets: [{scope: key, name: ci, period: total, limit_usd: 4}]\n"
+    more += "limits: [{scope: key, name: steady, requests_per_minute: 1000}]"
+    job = Job(tmp_path, relay.url, upstream, more)
+    upstream.default = sim.chat("x", usage=COSTS_A_DOLLAR)
+    try:
+        with job.start(patience=1500) as program:
+            address = program.address()
+            assert [ask(address).status_code for _ in range(2)] == [200, 200]
+            relay.delay = {"slow": 0.2, "too slow": 4.0}.get(how, 0.0)
+            if how == "paused":
+                redis_server.pause()
+            if how == "slow":
+                assert ask(address).status_code == 200
+            else:
+                ask(address), ask(address)  # either process finds it out
+                until(lambda: {ask(address).status_code for _ in range(6)} == {503})
+                assert ask(address).json()["error"]["code"] == "budget_unavailable"
+            assert {ask(address, STEADY_KEY, model="acme/free").status_code for _ in range(6)} == {200}
+            relay.delay = 0.0
+            redis_server.go_on()
+            until_used_up(address)
+            assert paid(upstream) == 4
+            assert program.stop() == 0
+    finally:
+        relay.close()
+    ledger, _, lines = job.totals()
+    assert (ledger, lines) == (4 * 10**10, 4)
+
+
+def test_redis_is_emptied_again_and_again(tmp_path: Path, redis_server: OwnRedis, upstream: Any) -> None:
+    """Right after an answer as well, whose line is not in the ledger yet."""
+    job = Job(tmp_path, redis_server.url, upstream, "budgets: [{scope: key, name: ci, period: total, limit_usd: 6}]")
+    upstream.default = sim.chat("x", usage=COSTS_A_DOLLAR)
+    with job.start() as program:
+        address = program.address()
+        for answered in range(1, 4):
+            assert ask(address).status_code == 200
+            redis_server.client().flushall()
+            assert ask(address, max_tokens=7000).status_code == 429, "and the ledger was loaded"
+            until(lambda answered=answered: job.totals()[2] == answered)
+        until_used_up(address)
+        assert paid(upstream) == 6
+        assert program.stop() == 0
+    assert job.totals()[0] == 6 * 10**10

@@ -67,8 +67,8 @@ class Purses:
                 if seen is None:
                     return False
                 version, ids = seen
-                spent, known = await loop.run_in_executor(self._threads, self._ledger, budget, *span, ids)
-                if await self.state.load(key, version, spent, known):
+                booked, known = await loop.run_in_executor(self._threads, self._ledger, budget, *span, ids)
+                if await self.state.load(key, version, booked, known):
                     return True
         except Exception as wrong:  # the database is away: whoever needs this budget is refused
             log.error("What was spent cannot be read from the ledger: %s", wrong)
@@ -102,11 +102,13 @@ class Purses:
             await self.read_again()
 
     async def confirm(self, outcomes: Sequence[Outcome]) -> None:
-        """These have their lines in the ledger."""
+        """These have their lines in the ledger. Counters that did not know of one (the server has lost what it knew, or
+        a lease was over) are read from the ledger again."""
         rows = [
             (charge.purse, outcome.request_id, spends(outcome, charge))
             for outcome in outcomes
             for charge in outcome.charges
         ]
-        if rows:
-            await self.state.confirm(rows)
+        for key in await self.state.confirm(rows) if rows else ():
+            if key in self._known:
+                await self.load(key, *self._known[key])

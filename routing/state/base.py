@@ -8,7 +8,7 @@ Amounts of purses are whole units of 1e-10 USD (``routing.money``), of windows r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import Protocol
 
@@ -108,8 +108,9 @@ class State(Protocol):
     async def reserved(self, purses: Sequence[str]) -> list[int] | None:
         """What running requests hold of each; None while the state is away."""
 
-    async def confirm(self, rows: Sequence[tuple[str, str, int]]) -> None:
-        """(purse, id, amount): lines that are in the ledger now. Those that no open entry waits for change nothing."""
+    async def confirm(self, rows: Sequence[tuple[str, str, int]]) -> Collection[str]:
+        """(purse, id, amount): lines that are in the ledger now. Those that no open entry waits for change nothing;
+        returns the purses of such lines, where there is an amount: they may have to be loaded again."""
 
     async def hold(self, key: str, holder: str, seconds: float) -> bool:
         """A lock with a lease: whether ``holder`` has it now. Who has it already prolongs it."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -192,12 +192,18 @@ class Memory:
     async def reserved(self, purses: Sequence[str]) -> list[int] | None:
         return [self._purses[purse].reserved if purse in self._purses else 0 for purse in purses]
 
-    async def confirm(self, rows: Sequence[tuple[str, str, int]]) -> None:
+    async def confirm(self, rows: Sequence[tuple[str, str, int]]) -> Collection[str]:
+        unknown = set()
         for key, id, amount in rows:
             purse = _bounded(self._purses, key, _Purse)
             purse.version += 1
-            if purse.drop(id) and purse.booked is not None:
-                purse.booked += amount
+            dropped = purse.drop(id)
+            if purse.booked is not None and amount:
+                if dropped:
+                    purse.booked += amount
+                else:
+                    unknown.add(key)
+        return unknown
 
     # -- locks and values ---------------------------------------------------------------------------------------------
     async def hold(self, key: str, holder: str, seconds: float) -> bool:

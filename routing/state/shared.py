@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 
 from routing.state.base import LEASE, SETTLED_LEASE, Claim, End, Taken, Why
@@ -86,7 +86,10 @@ class Shared:
             return self._take_away(claim)
         try:
             reply = await self._eval("take", self._keys(claim), _arguments(claim, self._now()))
-        except (RedisAway, RedisError):
+        except RedisAway:
+            self._give_back_unheard(claim)
+            return self._take_away(claim)
+        except RedisError:
             return self._take_away(claim)
         taken = _taken(reply)
         if taken.why is None and (claim.slots or claim.purses):
@@ -99,6 +102,13 @@ class Shared:
         if claim.purses and POLICY[Use.BUDGET] is Away.CLOSED:
             return Taken(Why.AWAY)
         return self._local.take_now(claim)
+
+    def _give_back_unheard(self, claim: Claim) -> None:
+        """A claim without an answer may have been granted, or will be when a paused server goes on. Who is refused for
+        want of the answer gives it back as soon as there is a connection, not when its lease is over."""
+        if claim.purses:
+            self._ends.extend(("f", self._key(slot.key), claim.id, 0, 0) for slot in claim.slots)
+            self._ends.extend(("p", self._purse(purse.key), claim.id, 0, 0) for purse in claim.purses)
 
     def end(self, end: End) -> None:
         self._held.pop(end.id, None)
@@ -164,10 +174,13 @@ class Shared:
             return None
         return [int(amount or 0) for amount in found]
 
-    async def confirm(self, rows: Sequence[tuple[str, str, int]]) -> None:
-        with contextlib.suppress(RedisAway, RedisError):  # the ledger is read again when Redis is back
-            words: list[Word] = [word for _, id, amount in rows for word in (id, amount)]
-            await self._eval("confirm", [self._purse(key) for key, _, _ in rows], words)
+    async def confirm(self, rows: Sequence[tuple[str, str, int]]) -> Collection[str]:
+        words: list[Word] = [word for _, id, amount in rows for word in (id, amount)]
+        try:
+            unknown = await self._eval("confirm", [self._purse(key) for key, _, _ in rows], words)
+        except (RedisAway, RedisError):  # the ledger is read again when Redis is back
+            return ()
+        return {rows[index][0] for index in unknown}
 
     # -- locks and values ---------------------------------------------------------------------------------------------
     async def hold(self, key: str, holder: str, seconds: float) -> bool:

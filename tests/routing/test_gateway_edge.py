@@ -22,8 +22,12 @@ GONE_WITHIN = 0.5  # seconds until the provider's connection is closed after the
 
 
 def request_bytes(client: Client, **fields: Any) -> bytes:
-    body = json.dumps({"model": "acme/large", "messages": HELLO, **fields}).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {client.key}\r\n"
+    return posted(client, "/v1/chat/completions", {"model": "acme/large", "messages": HELLO, **fields})
+
+
+def posted(client: Client, path: str, fields: dict[str, Any]) -> bytes:
+    body = json.dumps(fields).encode()
+    head = f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {client.key}\r\n"
     return f"{head}content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
 
 
@@ -60,6 +64,45 @@ def test_the_provider_is_left_when_the_client_leaves(
     assert row.result == "client_gone"
     assert (row.output_tokens > 0) == words
     assert row.estimated == words
+
+
+GEMINI = "/v1beta/models/acme/large"
+TRANSLATED: dict[str, tuple[str, dict[str, Any], sim.Act]] = {
+    "messages": ("/v1/messages", {"model": "acme/large", "max_tokens": 9, "messages": HELLO}, sim.silence()),
+    "messages, stalled": (
+        "/v1/messages",
+        {"model": "acme/large", "max_tokens": 9, "messages": HELLO, "stream": True},
+        sim.chat("a b c d e f").stall(after=3),
+    ),
+    "responses": ("/v1/responses", {"model": "acme/large", "input": "x"}, sim.silence()),
+    "responses, stalled": (
+        "/v1/responses",
+        {"model": "acme/large", "input": "x", "stream": True},
+        sim.chat("a b c d e f").stall(after=3),
+    ),
+    "gemini": (f"{GEMINI}:generateContent", {"contents": [{"role": "user", "parts": [{"text": "x"}]}]}, sim.silence()),
+    "gemini, flowing": (
+        f"{GEMINI}:streamGenerateContent?alt=sse",
+        {"contents": [{"role": "user", "parts": [{"text": "x"}]}]},
+        sim.chat("a " * 5000).slow(0.01),
+    ),
+    "embeddings": ("/v1/embeddings", {"model": "acme/large", "input": "x"}, sim.silence()),
+}
+
+
+@pytest.mark.parametrize("asked", TRANSLATED.values(), ids=TRANSLATED.keys())
+def test_so_it_is_whatever_the_client_speaks(client: Client, upstream: Any, asked: tuple[str, Any, sim.Act]) -> None:
+    path, fields, act = asked
+    upstream.plays(act)
+    with dial(client) as wire:
+        wire.sendall(posted(client, path, fields))
+        received = upstream.next_request()
+        if act.delivery.end == "stall" or act.delivery.interval:
+            assert wire.recv(65536).startswith(b"HTTP/1.1 200")
+    left = time.monotonic()
+    received.client_gone.wait_sync(5)
+    assert received.client_gone.at - left < GONE_WITHIN
+    assert client.gateway.records(1)[0].result == "client_gone"
 
 
 def test_a_client_that_leaves_in_the_middle_of_its_body_costs_nothing(client: Client, upstream: Any) -> None:

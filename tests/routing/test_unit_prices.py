@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -140,6 +141,11 @@ def test_a_length_that_nobody_tells_spends_what_was_reserved(client: Client, ups
     records = client.gateway.records(4)
     assert {record.cost_usd for record in records} == {None}
     assert D("0.0006") < ledger.spent(row.pk, BEGINNING, None) < D("0.0007")
+    counters = client.gateway.runtime.gateway.purses.state._purses.values()
+    while any(purse.open for purse in counters):
+        threading.Event().wait(0.01)
+    assert CASES["transcription"].ask(client).status_code == 429, "also once the ledger has it"
+    client.gateway.records(5)
 
 
 def test_a_failure_spends_nothing(client: Client, upstream: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import pwd
 import shutil
@@ -9,6 +11,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -76,6 +79,46 @@ class OwnRedis:
             self.process = None
 
 
+class Slow:
+    """A relay in front of Redis that answers ``delay`` seconds late; on a thread of its own."""
+
+    def __init__(self, port: int) -> None:
+        self.delay = 0.0
+        self._to = port
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="slow redis", daemon=True)
+        self._thread.start()
+        started = asyncio.start_server(self._one, "127.0.0.1", 0)
+        self._server = asyncio.run_coroutine_threadsafe(started, self._loop).result(10)
+        self.url = f"redis://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/0"
+
+    def close(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _end(self) -> None:
+        self._server.close()
+        running = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._to)
+        pump = asyncio.ensure_future(self._pump(reader, up_writer, 0))
+        await self._pump(up_reader, writer, 1)
+        pump.cancel()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, late: int) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                await asyncio.sleep(self.delay * late)
+                writer.write(data)
+        writer.close()
+
+
 class OwnPostgres:
     """An empty cluster in a folder that ``remove`` takes away; ``stop``, ``start``, ``pause`` and ``go_on`` as often as
     wanted. It does not run as root, so root lends it to the user ``postgres``."""
@@ -100,7 +143,8 @@ class OwnPostgres:
         return str(self._folder / "data")
 
     def start(self) -> None:
-        told = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
+        settings = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "full_page_writes=off")
+        told = f"-p {self.port} " + " ".join(f"-c {setting}" for setting in settings)
         self._run("pg_ctl", "-D", self._data, "-w", "-o", told, "-l", str(self._folder / "log"), "start")
 
     def stop(self, mode: str = "immediate") -> None:

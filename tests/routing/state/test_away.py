@@ -10,7 +10,7 @@ import pytest
 
 from routing.state import Claim, End, Purse, Shared, Slot, Why, Window
 from routing.state.policy import POLICY, Away, Use
-from tests.routing.state.servers import OwnRedis
+from tests.routing.state.servers import OwnRedis, Slow
 
 pytestmark = pytest.mark.services
 LIMITED = Claim("1", windows=(Window("w", 1, 1),), slots=(Slot("s", 1),))
@@ -123,32 +123,18 @@ async def test_what_was_spent_while_it_was_away_is_told_when_it_is_back(server: 
     assert (level.why, level.spent) == (Why.PURSE, 7)
 
 
-class Slow:
-    """A relay in front of Redis that answers late."""
-
-    def __init__(self, port: int) -> None:
-        self.to, self.delay = port, 0.0
-
-    async def start(self) -> str:
-        self.server = await asyncio.start_server(self._one, "127.0.0.1", 0)
-        return f"redis://127.0.0.1:{self.server.sockets[0].getsockname()[1]}/0"
-
-    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.to)
-        pump = asyncio.ensure_future(self._pump(reader, up_writer, 0))
-        await self._pump(up_reader, writer, 1)
-        pump.cancel()
-
-    async def _pump(self, reader: Any, writer: Any, late: int) -> None:
-        while data := await reader.read(65536):
-            await asyncio.sleep(self.delay * late)
-            writer.write(data)
-        writer.close()
+async def test_who_was_refused_for_want_of_an_answer_holds_nothing(server: OwnRedis, shared: Any) -> None:
+    """The paused server grants the claim when it goes on, and nobody hears it."""
+    server.pause()
+    assert (await shared.take(Claim("2", slots=(Slot("s", 1),), purses=(Purse("b", 100, 100),)))).why is Why.AWAY
+    server.go_on()
+    await is_back(shared)
+    assert (await shared.take(Claim("3", slots=(Slot("s", 1),), purses=(Purse("b", 100, 100),)))).why is None
 
 
 async def test_slow_is_away(server: OwnRedis) -> None:
     relay = Slow(server.port)
-    state = Shared(await relay.start(), timeout=0.2)
+    state = Shared(relay.url, timeout=0.2)
     await state.start()
     assert not state.away
     relay.delay = 1.0
@@ -159,4 +145,4 @@ async def test_slow_is_away(server: OwnRedis) -> None:
         await asyncio.sleep(0.01)
     assert (await state.take(LIMITED)).why is None
     await state.aclose()
-    relay.server.close()
+    relay.close()

@@ -167,6 +167,16 @@ async def test_what_was_spent_stays_until_the_ledger_has_it_and_is_counted_once(
     assert (level.spent, level.reserved) == (30, 0)
 
 
+async def test_a_line_that_nobody_waited_for_is_told(state: Any) -> None:
+    """The server was emptied between the end of a request and its line: what was loaded before knows neither."""
+    await state.confirm([("b", "early", 7)])
+    await loaded(state, "b")
+    await state.take(Claim("1", purses=(Purse("b", 100, 10),)))
+    await ended(state, End("1", purses=(("b", 10),)))
+    assert set(await state.confirm([("b", "1", 10), ("b", "lost", 5), ("b", "free", 0), ("c", "x", 3)])) == {"b"}
+    assert not await state.confirm([("c", "1", 10), ("b", "free", 0)])
+
+
 async def test_a_load_gives_way_to_a_line_that_came_meanwhile(state: Any) -> None:
     version, _ = await state.look("b")
     await state.confirm([("b", "1", 30)])  # the sum was read before this line
