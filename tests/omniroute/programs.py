@@ -22,11 +22,11 @@ def surroundings(data_dir: Path, **variables: str) -> dict[str, str]:
     return {**kept, "DATA_DIR": str(data_dir), "PYTHONPATH": str(ROOT), "PORT": "0", **variables}
 
 
-def run(data_dir: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """``omniroute WORDS`` to its end."""
+def run(data_dir: Path, *words: str, patience: float = PATIENCE, **variables: str) -> subprocess.CompletedProcess[str]:
+    """``omniroute WORDS`` to its end, within ``patience`` seconds."""
     command = [sys.executable, "-m", "omniroute", *words]
     return subprocess.run(
-        command, env=surroundings(data_dir, **variables), cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE
+        command, env=surroundings(data_dir, **variables), cwd=ROOT, capture_output=True, text=True, timeout=patience
     )
 
 

@@ -9,9 +9,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from allauth.mfa.models import Authenticator
-from django.db import connection as database
+from django.db import connection as db_connection
 from django.test import override_settings
 
 from accounts.models import IdentityProvider
@@ -23,7 +24,10 @@ from providers.keyring import ring
 from providers.models import Connection, Provider, Proxy, VaultCanary
 from providers.rotation import rotate, survey
 from providers.vault import KeyRing, Sealed
-from tests.omniroute.programs import Program, run
+from tests.omniroute.programs import PATIENCE, Program, run
+from tests.test_main_job import services
+
+__all__ = ["services"]
 
 pytest_plugins = ["tests.omniroute.installation"]
 OLD, NEW = "the-old-key-" + "o" * 30, "the-new-key-" + "n" * 30
@@ -86,7 +90,7 @@ class TestRotating:
         with override_settings(ENCRYPTION_KEYS=("a-key-nobody-has-" + "x" * 30,)):
             lost = Connection.objects.create(provider=acme, name="lost", secret="gone")
         altered = Connection.objects.get(name="bare")
-        with database.cursor() as cursor:
+        with db_connection.cursor() as cursor:
             cursor.execute("UPDATE providers_connection SET secret = 'plain' WHERE id = %s", [altered.pk])
         before = stored(lost)
         done = rotate(under_old)
@@ -161,50 +165,71 @@ def keys_of(folder: Path) -> tuple[str, ...]:
     return KeyRing((folder / "encryption_key").read_text().strip().split(",")).ids
 
 
-def sealed_by(folder: Path, key_id: str, table: str = "connection", column: str = "secret") -> int:
-    with closing(sqlite3.connect(folder / "omniroute.sqlite3")) as db:
-        query = f"SELECT count(*) FROM providers_{table} WHERE {column} LIKE ?"
-        return int(db.execute(query, [f"og1.{key_id}.%"]).fetchone()[0])
+def value(folder: Path, query: str, url: str = "") -> Any:
+    """The one value that a query finds, in the file or on the server at ``url``."""
+    with psycopg.connect(url) if url else closing(sqlite3.connect(folder / "omniroute.sqlite3")) as db:
+        row = db.execute(query).fetchone()
+        assert row is not None
+        return row[0]
 
 
-def all_sealed_by(folder: Path, key_id: str) -> int:
-    return sealed_by(folder, key_id) + sealed_by(folder, key_id, "proxy", "url")
+def sealed_by(folder: Path, key_id: str, url: str = "", table: str = "connection", column: str = "secret") -> int:
+    return int(value(folder, f"SELECT count(*) FROM providers_{table} WHERE {column} LIKE 'og1.{key_id}.%'", url))
 
 
-def canary_key(folder: Path) -> str:
-    with closing(sqlite3.connect(folder / "omniroute.sqlite3")) as db:
-        return str(db.execute("SELECT word FROM providers_vaultcanary").fetchone()[0]).split(".")[1]
+def all_sealed_by(folder: Path, key_id: str, url: str = "") -> int:
+    return sealed_by(folder, key_id, url) + sealed_by(folder, key_id, url, "proxy", "url")
 
 
-def script(folder: Path, *words: str) -> Program:
-    return Program(folder, *words, script=SCRIPT)
+def canary_key(folder: Path, url: str = "") -> str:
+    return str(value(folder, "SELECT word FROM providers_vaultcanary", url)).split(".")[1]
 
 
-def test_killed_three_times_over_ten_thousand_rows_with_readers_and_writers_running(installed: Path) -> None:
-    with script(installed, "fill", str(ROWS)) as filling:
+def script(folder: Path, *words: str, **variables: str) -> Program:
+    return Program(folder, *words, script=SCRIPT, **variables)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.services)])
+def database(request: pytest.FixtureRequest, installed: Path) -> str:
+    """The URL of the server that the installation is on; "" where it is on its file."""
+    if request.param == "sqlite":
+        return ""
+    url = str(request.getfixturevalue("services")["DATABASE_URL"])
+    with Program(installed, "serve", "--no-open", DATABASE_URL=url) as program:
+        program.address()
+        assert program.stop() == 0
+    return url
+
+
+def test_killed_three_times_over_ten_thousand_rows_with_readers_and_writers_running(
+    installed: Path, database: str
+) -> None:
+    where_it_is = {"DATABASE_URL": database} if database else {}
+    with script(installed, "fill", str(ROWS), **where_it_is) as filling:
         assert filling.end() == 0, filling.output
     (old,) = keys_of(installed)
-    with script(installed, "live") as living:
+    with script(installed, "live", **where_it_is) as living:
         living.wait_for("live")
         keyfiles.add_key(read({"DATA_DIR": str(installed)}))
         new = keys_of(installed)[0]
         done = 0
         for where, count in (("between", 10), ("inside", 1150), ("inside", 3100)):
-            with script(installed, "rotate", where, str(count)) as rotating:
+            with script(installed, "rotate", where, str(count), **where_it_is) as rotating:
                 rotating.wait_for("here")
                 rotating.stop(signal.SIGKILL)
             done += count * 200 if where == "between" else count // 200 * 200
-            assert all_sealed_by(installed, new) >= done
-            assert 0 < all_sealed_by(installed, old) <= ROWS + ROWS // 10 - done
-        assert canary_key(installed) == old  # until everything is done, no start without the old key
-        last = run(installed, "secrets", "rotate")
+            assert all_sealed_by(installed, new, database) >= done
+            assert 0 < all_sealed_by(installed, old, database) <= ROWS + ROWS // 10 - done
+        assert canary_key(installed, database) == old  # until everything is done, no start without the old key
+        last = run(installed, "secrets", "rotate", patience=10 * PATIENCE, **where_it_is)
         assert last.returncode == 0, last.stderr
         assert "every one that can be opened is under the key" in last.stdout
         assert living.stop() == 0, living.output[-3000:]
     assert "faults=[]" in living.output, living.output[-2000:]
-    assert "saved=0 " not in living.output and (sealed_by(installed, new), sealed_by(installed, old)) == (ROWS, 0)
-    assert sealed_by(installed, new, "proxy", "url") == ROWS // 10
-    assert canary_key(installed) == new
+    assert "saved=0 " not in living.output
+    assert (sealed_by(installed, new, database), sealed_by(installed, old, database)) == (ROWS, 0)
+    assert sealed_by(installed, new, database, "proxy", "url") == ROWS // 10
+    assert canary_key(installed, database) == new
 
 
 def test_a_new_key_while_the_server_runs(installed: Path) -> None:
