@@ -11,7 +11,7 @@ from providers.wire.errors import Kind, Refusal, UpstreamFailure
 from routing.board import Board, Verdict
 from routing.gateway.answers import most_telling, refusal_for
 from routing.gateway.outcome import AttemptNote, SkipNote
-from routing.pace import Pace
+from routing.pace import Pace, Start
 from routing.snapshot import Switches
 
 NO_PACE = Pace()
@@ -50,7 +50,9 @@ class Tries:
         self._began, self._end_at = 0.0, clock() + switches.attempt_seconds
         self._useless: set[tuple[str, str]] = set()  # provider and model that no other connection can help
         self._struggling: set[str] = set()  # providers that failed this request by their own fault
-        self._final = self._paced = False
+        self._final, self._patient = False, len(plan) == 1  # whether to stand in line: nobody else could answer
+        self._start: Start | None = None  # of the current attempt, where its connection has a pace
+        self._busy = False  # whether the attempt could be made, were it its turn
         self._walk = self._steps()
         self.notes: list[AttemptNote] = []
         self.skips: list[SkipNote] = []
@@ -151,11 +153,14 @@ class Tries:
             if verdict is None:
                 if self._worth(attempt):
                     yield attempt
+                    if self._busy:
+                        later.append(attempt)
             elif verdict.hard:
                 self._skip(attempt, verdict)
                 resting.append(attempt)
             else:
                 later.append(attempt)
+        self._patient = True
         for attempt in later:
             verdict = self._verdict(attempt)  # again: the breaker may have opened since
             if verdict is not None and verdict.hard:
@@ -205,26 +210,33 @@ class Tries:
     async def _may(self, attempt: Attempt) -> bool:
         """What has to be asked of others, or waited for, before an attempt: whether the provider lives, the attempt's
         turn, the caller's money."""
+        self._busy = False
         if self._switches.circuit_breaker and not await self._may_be_alive(attempt):
             return False
-        pace = self._paces(attempt)
-        self._paced = False
-        if pace and self._board.paces.wait(attempt.link.connection_id, pace) > 0:
-            self._paced = await self._board.paces.queue(
-                attempt.link.connection_id, pace, self._caller, self._switches.queue_seconds
-            )
-            if not self._paced:
-                return self._left_out(attempt, "queue_too_long")
+        if (pace := self._paces(attempt)) and not await self._turn(attempt, pace):
+            return False
         verdict, passed = None, False
         try:
             verdict = await self._gate(attempt) if self._gate is not None else None
             passed = verdict is None
         finally:  # also when the gate ends the request
-            if self._paced and not passed:
-                self._board.paces.leave(attempt.link.connection_id, pace)
+            if self._start is not None and not passed:
+                self._start.withdraw()
+                self._start = None
         if verdict is not None:
             self._skip(attempt, verdict)
         return passed
+
+    async def _turn(self, attempt: Attempt, pace: Pace) -> bool:
+        """Whether it is this attempt's turn on its connection: at once, or when nobody else is left, after a while."""
+        paces, connection = self._board.paces, attempt.link.connection_id
+        self._start = await paces.start(connection, pace)
+        if self._start is None and not self._patient:
+            self._busy = True
+            return False
+        if self._start is None:
+            self._start = await paces.queue(connection, pace, self._caller, self._switches.queue_seconds)
+        return self._start is not None or self._left_out(attempt, "queue_too_long")
 
     async def _may_be_alive(self, attempt: Attempt) -> bool:
         """A crowd does not rush to a provider that nobody has had an answer of; one request, over all processes, asks
@@ -244,15 +256,14 @@ class Tries:
     def _begin(self, attempt: Attempt) -> Attempt:
         self.current, self._began = attempt, self._clock()
         self._board.began(attempt, first=attempt.entry.id not in self._struggling)
-        if (pace := self._paces(attempt)) and not self._paced:
-            self._board.paces.enter(attempt.link.connection_id, pace)
         return attempt
 
     def _end(self, kind: str, status: int | None, message: str) -> Attempt:
         attempt, self.current = self.current, None
         assert attempt is not None
-        if pace := self._paces(attempt):
-            self._board.paces.leave(attempt.link.connection_id, pace)
+        if self._start is not None:
+            (self._start.withdraw if kind == "withdrawn" else self._start.leave)()
+            self._start = None
         self.notes.append(
             AttemptNote(
                 provider=attempt.entry.id,

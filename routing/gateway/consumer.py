@@ -64,12 +64,14 @@ class Gateway:
         self.board = board or Board()
         self.memory = Memory()
         self.purses = Purses(state or LocalState(), ledger)
+        self.board.paces.others = self.purses.state.others
         self.replays = Replays(shelf)
         self.snapshot: Snapshot | None = None
         self.in_flight = 0
         self._ids = request_ids()
         self._upstream: Upstream | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._hearing: asyncio.Task[None] | None = None
 
     def publish(self, snapshot: Snapshot) -> None:
         """A new configuration, from any thread: requests that run keep the one they began with."""
@@ -87,6 +89,7 @@ class Gateway:
         """Open the state; once, in the loop that requests will run in."""
         self._here()
         await self.purses.start()
+        self._hearing = asyncio.ensure_future(self.board.paces.hear())
 
     def confirm(self, outcomes: Sequence[Outcome]) -> None:
         """From any thread: these have their rows and ledger lines."""
@@ -96,6 +99,8 @@ class Gateway:
 
     async def aclose(self) -> None:
         """Close what is open; call it in the gateway's loop, after the last request."""
+        if self._hearing is not None:
+            self._hearing.cancel()
         await self.purses.aclose()
         await self.replays.aclose()
         if self._upstream is not None:

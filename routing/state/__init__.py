@@ -1,10 +1,25 @@
-"""Counters, slots, purses, locks and small values that outlive a request: of one process, or shared through Redis."""
+"""Counters, slots, purses and turns that outlive a request: of one process, or shared through Redis."""
 
-from routing.state.base import Claim, End, Purse, Slot, State, Taken, Why, Window
+from routing.state.base import Claim, End, Entered, Others, Purse, Slot, State, Taken, Turn, Why, Window
 from routing.state.memory import Memory
 from routing.state.shared import Shared
 
-__all__ = ["Claim", "End", "Memory", "Purse", "Shared", "Slot", "State", "Taken", "Why", "Window", "open_state"]
+__all__ = [
+    "Claim",
+    "End",
+    "Entered",
+    "Memory",
+    "Others",
+    "Purse",
+    "Shared",
+    "Slot",
+    "State",
+    "Taken",
+    "Turn",
+    "Why",
+    "Window",
+    "open_state",
+]
 
 
 def open_state(url: str | None, timeout: float) -> State:

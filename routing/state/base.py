@@ -81,16 +81,64 @@ class Taken(Struct, frozen=True):
 
 class End(Struct, frozen=True):
     """What request ``id`` gives back. ``corrections``: (window key, second, amount to add). ``purses``: (key, what it
-    cost in the end; 0 releases); a cost stays until :meth:`State.confirm` says that the ledger has it."""
+    cost in the end; 0 releases); a cost stays until :meth:`State.confirm` says that the ledger has it. ``lines``: where
+    process ``id`` does not wait any more."""
 
     id: str
     slots: tuple[str, ...] = ()
     corrections: tuple[tuple[str, int, int], ...] = ()
     purses: tuple[tuple[str, int], ...] = ()
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Request ``id`` wants to start on something that is asked at a pace: at most ``at_once`` at the same time,
+    ``per_minute`` starts in any 60 seconds, ``gap`` seconds between two; 0 = no bound."""
+
+    key: str
+    id: str
+    per_minute: int = 0
+    gap: float = 0.0
+    at_once: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """What became of a turn: started when ``wait`` is 0, else the seconds after which it makes sense to ask again.
+    ``second`` is when it was counted, to take it back."""
+
+    wait: float = 0.0
+    second: int = 0
+
+
+class Others(Protocol):
+    """What only several processes have to agree on: one alone knows it by itself (``routing.pace``, the replays).
+
+    As with :class:`State`, nothing here raises because a server is away: see ``policy``.
+    """
+
+    async def enter(self, turn: Turn, *, waits: bool) -> Entered:
+        """Start, where the other processes leave room. Who ``waits`` has a place in a line of processes, one each, in
+        which a start makes it the last again; a place lapses unless it is asked for again within two seconds."""
+
+    def leave(self, turn: Turn, second: int | None = None) -> None:
+        """What has started is over; with ``second``, it was not made after all and does not count. Never waits."""
+
+    def step_back(self, turn: Turn) -> None:
+        """Nobody here waits any more. Never waits."""
+
+    def tell(self, board: str, what: str, seconds: float) -> None:
+        """Let the others know that something is so for so many seconds. Never waits."""
+
+    async def heard(self, board: str) -> Sequence[tuple[str, float]]:
+        """(what, seconds left): all that is so, by whomever it was told; nothing while the state is away."""
 
 
 class State(Protocol):
     """Belongs to one event loop. Nothing here raises because a server is away: see ``policy``."""
+
+    others: Others | None  # None: this process is all there is
 
     async def take(self, claim: Claim) -> Taken:
         """Take a claim, whole or not at all."""
@@ -111,18 +159,6 @@ class State(Protocol):
     async def confirm(self, rows: Sequence[tuple[str, str, int]]) -> Collection[str]:
         """(purse, id, amount): lines that are in the ledger now. Those that no open entry waits for change nothing;
         returns the purses of such lines, where there is an amount: they may have to be loaded again."""
-
-    async def hold(self, key: str, holder: str, seconds: float) -> bool:
-        """A lock with a lease: whether ``holder`` has it now. Who has it already prolongs it."""
-
-    async def let_go(self, key: str, holder: str) -> None:
-        """Give a lock back; nothing when somebody else has it."""
-
-    async def put(self, key: str, value: bytes, seconds: float) -> None:
-        """Remember a small value for so long."""
-
-    async def get(self, key: str) -> bytes | None:
-        """A value, while it is remembered."""
 
     async def start(self) -> None:
         """Open what must be open; once, in the loop that uses it. Returns although a server is away."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from routing.state.base import SETTLED_LEASE, WINDOW, Claim, End, Purse, Slot, Taken, Why, Window
+from routing.state.base import SETTLED_LEASE, WINDOW, Claim, End, Others, Purse, Slot, Taken, Why, Window
 
 MOST_ENTRIES = 50_000  # of each kind
 NEVER = float("inf")
@@ -95,7 +95,7 @@ class Memory:
         self._windows: OrderedDict[str, _Window] = OrderedDict()
         self._slots: dict[str, set[str]] = {}
         self._purses: OrderedDict[str, _Purse] = OrderedDict()
-        self._values: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
+        self.others: Others | None = None
 
     async def start(self) -> None:
         pass
@@ -204,31 +204,6 @@ class Memory:
                 else:
                     unknown.add(key)
         return unknown
-
-    # -- locks and values ---------------------------------------------------------------------------------------------
-    async def hold(self, key: str, holder: str, seconds: float) -> bool:
-        held = await self.get(key)
-        if held is not None and held != holder.encode():
-            return False
-        await self.put(key, holder.encode(), seconds)
-        return True
-
-    async def let_go(self, key: str, holder: str) -> None:
-        if await self.get(key) == holder.encode():
-            del self._values[key]
-
-    async def put(self, key: str, value: bytes, seconds: float) -> None:
-        self._values[key] = (value, self._clock() + seconds)
-        self._values.move_to_end(key)
-        if len(self._values) > MOST_ENTRIES:
-            self._values.popitem(last=False)
-
-    async def get(self, key: str) -> bytes | None:
-        value, until = self._values.get(key, (b"", 0.0))
-        if until <= self._clock():
-            self._values.pop(key, None)
-            return None
-        return value
 
 
 def _correct(window: _Window, second: int, amount: int) -> None:

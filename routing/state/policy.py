@@ -10,20 +10,19 @@ class Use(StrEnum):
     RATE = "rate"  # requests and tokens per minute, per caller and per address
     SLOTS = "slots"  # requests at the same time
     BUDGET = "budget"
-    LOCK = "lock"  # breaker probes and other things that one process does for all
-    VALUE = "value"  # small values that somebody could find out anew
+    PACE = "pace"  # how fast a connection may be asked
+    LEARNED = "learned"  # what providers said of their own limits
 
 
 class Away(StrEnum):
-    LOCAL = "local"  # each process goes on by itself, from nothing
+    LOCAL = "local"  # each process goes on by itself, from what it knows
     CLOSED = "closed"  # refused until the server is back
-    MISS = "miss"  # as if nothing were stored
 
 
 POLICY: Mapping[Use, Away] = {
     Use.RATE: Away.LOCAL,
     Use.SLOTS: Away.LOCAL,
     Use.BUDGET: Away.CLOSED,
-    Use.LOCK: Away.LOCAL,
-    Use.VALUE: Away.MISS,
+    Use.PACE: Away.LOCAL,
+    Use.LEARNED: Away.LOCAL,
 }

@@ -14,7 +14,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 
-from routing.state.base import LEASE, SETTLED_LEASE, Claim, End, Taken, Why
+from routing.state.base import LEASE, SETTLED_LEASE, Claim, End, Others, Taken, Why
+from routing.state.between import Between
 from routing.state.memory import Memory
 from routing.state.pipe import Pipe, RedisAway, RedisError, Reply, Word, connect
 from routing.state.policy import POLICY, Away, Use
@@ -29,7 +30,7 @@ PREFIX = "omniroute:"
 LUA = Path(__file__).parent / "lua"
 SCRIPTS = {
     name: (LUA / "common.lua").read_bytes() + (LUA / f"{name}.lua").read_bytes()
-    for name in ("take", "end", "look", "load", "confirm", "hold")
+    for name in ("take", "end", "look", "load", "confirm", "enter", "tell", "heard")
 }
 HASHES = {name: hashlib.sha1(text, usedforsecurity=False).hexdigest() for name, text in SCRIPTS.items()}
 WHY = (None, Why.WINDOW, Why.SLOT, Why.PURSE, Why.UNKNOWN)
@@ -50,10 +51,11 @@ class Shared:
     ) -> None:
         self._url, self._timeout, self._prefix, self._clock = url, timeout, prefix, clock
         self.returned = returned
+        self.others: Others | None = Between(self)
         self._pipe: Pipe | None = None
         self._run = ""  # of the server: another one has lost what we knew, or has an old copy of it
         self._local = Memory()
-        self._held: dict[str, Claim] = {}  # by id: what must be renewed
+        self.held: dict[str, Claim] = {}  # by id: what must be renewed while this process lives
         self._ends: deque[Op] = deque(maxlen=MOST_WAITING)
         self._flushing = self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -67,8 +69,8 @@ class Shared:
             await self._connect()
         except (RedisAway, RedisError) as wrong:
             log.error("Redis is away, its users go by their policies: %s", wrong)
-            self._spawn(self._return())
-        self._spawn(self._renew())
+            self.spawn(self._return())
+        self.spawn(self._renew())
 
     async def aclose(self) -> None:
         self._closing = True
@@ -85,7 +87,7 @@ class Shared:
         if self._pipe is None:
             return self._take_away(claim)
         try:
-            reply = await self._eval("take", self._keys(claim), _arguments(claim, self._now()))
+            reply = await self.eval("take", self._keys(claim), _arguments(claim, self.now()))
         except RedisAway:
             self._give_back_unheard(claim)
             return self._take_away(claim)
@@ -93,9 +95,9 @@ class Shared:
             return self._take_away(claim)
         taken = _taken(reply)
         if taken.why is None and (claim.slots or claim.purses):
-            before = self._held.get(claim.id)
+            before = self.held.get(claim.id)
             slots = claim.slots or (before.slots if before is not None else ())
-            self._held[claim.id] = Claim(claim.id, slots=slots, purses=claim.purses)
+            self.held[claim.id] = Claim(claim.id, slots=slots, purses=claim.purses)
         return taken
 
     def _take_away(self, claim: Claim) -> Taken:
@@ -107,21 +109,23 @@ class Shared:
         """A claim without an answer may have been granted, or will be when a paused server goes on. Who is refused for
         want of the answer gives it back as soon as there is a connection, not when its lease is over."""
         if claim.purses:
-            self._ends.extend(("f", self._key(slot.key), claim.id, 0, 0) for slot in claim.slots)
+            self._ends.extend(("f", self.key(slot.key), claim.id, 0, 0) for slot in claim.slots)
             self._ends.extend(("p", self._purse(purse.key), claim.id, 0, 0) for purse in claim.purses)
 
     def end(self, end: End) -> None:
-        self._held.pop(end.id, None)
+        self.held.pop(end.id, None)
         self._local.end(end)  # what was taken while Redis was away; nothing otherwise
+        for key in end.lines:
+            self._ends.append(("b", self.key(key), end.id, 0, 0))
         for key in end.slots:
-            self._ends.append(("f", self._key(key), end.id, 0, 0))
+            self._ends.append(("f", self.key(key), end.id, 0, 0))
         for key, second, amount in end.corrections:
-            self._ends.append(("c", self._key(key), str(second), amount, 0))
+            self._ends.append(("c", self.key(key), str(second), amount, 0))
         for key, amount in end.purses:
             self._ends.append(("p", self._purse(key), end.id, amount, SETTLED_LEASE))
         if not self._flushing and self._ends and self._pipe is not None:
             self._flushing = True
-            self._spawn(self._flush())
+            self.spawn(self._flush())
 
     async def _flush(self) -> None:
         """All ends since the last round, in one script."""
@@ -138,16 +142,16 @@ class Shared:
             self._flushing = False
 
     async def _run_ops(self, ops: Sequence[Op]) -> None:
-        arguments = [self._now(), *(word for what, _, *rest in ops for word in (what, *rest))]
-        await self._eval("end", [key for _, key, *_ in ops], arguments)
+        arguments = [self.now(), *(word for what, _, *rest in ops for word in (what, *rest))]
+        await self.eval("end", [key for _, key, *_ in ops], arguments)
 
     async def _renew(self) -> None:
         """What long requests hold is theirs while this process lives."""
         while True:
             await asyncio.sleep(RENEW)
             ops: list[Op] = []
-            for claim in self._held.values():
-                ops += [("k", self._key(slot.key), claim.id, 0, LEASE) for slot in claim.slots]
+            for claim in self.held.values():
+                ops += [("k", self.key(slot.key), claim.id, 0, LEASE) for slot in claim.slots]
                 ops += [("q", self._purse(purse.key), claim.id, 0, LEASE) for purse in claim.purses]
             for begin in range(0, len(ops), 500):
                 with contextlib.suppress(RedisAway, RedisError):
@@ -156,14 +160,14 @@ class Shared:
     # -- purses -------------------------------------------------------------------------------------------------------
     async def look(self, purse: str) -> tuple[int, tuple[str, ...]] | None:
         try:
-            version, *ids = await self._eval("look", [self._purse(purse)], [])
+            version, *ids = await self.eval("look", [self._purse(purse)], [])
         except (RedisAway, RedisError):
             return None
         return version, tuple(id.decode() for id in ids)
 
     async def load(self, purse: str, version: int, spent: int, known: Sequence[str]) -> bool:
         try:
-            return bool(await self._eval("load", [self._purse(purse)], [version, spent, *known]))
+            return bool(await self.eval("load", [self._purse(purse)], [version, spent, *known]))
         except (RedisAway, RedisError):
             return False
 
@@ -177,36 +181,14 @@ class Shared:
     async def confirm(self, rows: Sequence[tuple[str, str, int]]) -> Collection[str]:
         words: list[Word] = [word for _, id, amount in rows for word in (id, amount)]
         try:
-            unknown = await self._eval("confirm", [self._purse(key) for key, _, _ in rows], words)
+            unknown = await self.eval("confirm", [self._purse(key) for key, _, _ in rows], words)
         except (RedisAway, RedisError):  # the ledger is read again when Redis is back
             return ()
         return {rows[index][0] for index in unknown}
 
-    # -- locks and values ---------------------------------------------------------------------------------------------
-    async def hold(self, key: str, holder: str, seconds: float) -> bool:
-        try:
-            return bool(await self._eval("hold", [self._key(key)], [holder, max(1, int(seconds * 1000))]))
-        except (RedisAway, RedisError):
-            return await self._local.hold(key, holder, seconds)
-
-    async def let_go(self, key: str, holder: str) -> None:
-        await self._local.let_go(key, holder)
-        with contextlib.suppress(RedisAway, RedisError):
-            await self._eval("hold", [self._key(key)], [holder, 0])
-
-    async def put(self, key: str, value: bytes, seconds: float) -> None:
-        with contextlib.suppress(RedisAway, RedisError):
-            await self._call("SET", self._key(key), value, "PX", max(1, int(seconds * 1000)))
-
-    async def get(self, key: str) -> bytes | None:
-        try:
-            value: bytes | None = await self._call("GET", self._key(key))
-        except (RedisAway, RedisError):
-            return None
-        return value
-
     # -- the connection -----------------------------------------------------------------------------------------------
-    async def _eval(self, script: str, keys: Sequence[Word], arguments: Sequence[Word]) -> Reply:
+    async def eval(self, script: str, keys: Sequence[Word], arguments: Sequence[Word]) -> Reply:
+        """The reply of a script. Raises RedisAway and RedisError."""
         try:
             return await self._call("EVALSHA", HASHES[script], len(keys), *keys, *arguments)
         except RedisError as wrong:
@@ -236,7 +218,7 @@ class Shared:
             return
         self._pipe = None
         log.error("Redis is away or slow; until it is back, its users go by their policies")
-        self._spawn(self._return())
+        self.spawn(self._return())
 
     async def _return(self) -> None:
         pause = FIRST_PAUSE
@@ -251,13 +233,13 @@ class Shared:
         if self.returned is not None:
             await self.returned()
 
-    def _spawn(self, work: Awaitable[None]) -> None:
+    def spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)  # the loop keeps only weak references
         task.add_done_callback(self._tasks.discard)
 
     # -- words --------------------------------------------------------------------------------------------------------
-    def _key(self, key: str) -> str:
+    def key(self, key: str) -> str:
         return f"{self._prefix}{key}"
 
     def _purse(self, key: str) -> str:
@@ -266,13 +248,13 @@ class Shared:
 
     def _keys(self, claim: Claim) -> list[str]:
         return [
-            *(self._key(window.key) for window in claim.windows),
-            *(self._key(slot.key) for slot in claim.slots),
+            *(self.key(window.key) for window in claim.windows),
+            *(self.key(slot.key) for slot in claim.slots),
             *(self._purse(purse.key) for purse in claim.purses),
             *(self._purse(key) for key in claim.drop),
         ]
 
-    def _now(self) -> Word:
+    def now(self) -> Word:
         return "" if self._clock is None else str(self._clock())
 
 

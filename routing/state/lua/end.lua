@@ -1,11 +1,13 @@
 -- What ended requests give back, in order. ARGV: now, then per KEYS[i] four: what, id or second, amount, lease.
 -- what: 'f' frees a slot, 'c' corrects a window, 'p' settles a purse (amount 0 releases), 'k' keeps a slot for another
--- lease, 'q' a reservation.
+-- lease, 'q' a reservation; 'b' steps back from a line.
 local now = clock(ARGV[1])
 for i, key in ipairs(KEYS) do
   local what, id, amount, lease = ARGV[4 * i - 2], ARGV[4 * i - 1], ARGV[4 * i], tonumber(ARGV[4 * i + 1])
   if what == 'f' then
     redis.call('ZREM', key, id)
+  elseif what == 'b' then
+    redis.call('HDEL', key, id)
   elseif what == 'c' then
     local counted = redis.call('HGET', key, id)
     local total = redis.call('HGET', key, 't')

@@ -1,9 +1,6 @@
 -- One claim, whole or not at all. See routing/state/base.py.
 -- ARGV: now ('' = the server's), id, lease, and how many windows, slots, purses, drops; then per window limit, amount;
 -- per slot limit; per purse limit, amount. KEYS: windows, slots, purses, drops.
--- A window is a hash: second -> amount, 't' total, 'f' oldest second, 'n' newest. The clock may go back: by less than a
--- window, what comes next counts at the newest second; by more, the window is of another time and begins anew.
-local WINDOW = 60
 local now = clock(ARGV[1])
 local id, lease = ARGV[2], tonumber(ARGV[3])
 local nw, ns, np, nd = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
@@ -11,48 +8,17 @@ local second = math.floor(now)
 local arg = 8
 local levels, totals, amounts = {}, {}, {}
 
-local function ms(seconds) return math.ceil(seconds * 1000) end
-
-local function window(key)
-  local found = redis.call('HMGET', key, 't', 'f', 'n')
-  if not found[1] then return 0, second, second end
-  local total, first, newest = tonumber(found[1]), tonumber(found[2]), tonumber(found[3])
-  if newest + WINDOW + 1 <= now or newest > now + WINDOW then
-    redis.call('DEL', key)
-    return 0, second, second
-  end
-  second = math.max(second, newest)
-  local moved = false
-  while first + WINDOW + 1 <= now do
-    local amount = redis.call('HGET', key, first)
-    if amount then
-      total = total - tonumber(amount)
-      redis.call('HDEL', key, first)
-    end
-    first, moved = first + 1, true
-  end
-  if moved then redis.call('HSET', key, 't', total, 'f', first) end
-  return total, first, newest
-end
-
-local function room_after(key, first, newest, over)
-  for s = first, newest do
-    over = over - tonumber(redis.call('HGET', key, s) or 0)
-    if over <= 0 then return s + WINDOW + 1 - now end
-  end
-  return WINDOW
-end
-
 local refused = nil
 for i = 1, nw do
   local limit, amount = tonumber(ARGV[arg]), tonumber(ARGV[arg + 1])
   arg = arg + 2
-  local total, first, newest = window(KEYS[i])
+  local total, first, newest = window(KEYS[i], now)
+  second = math.max(second, newest)
   totals[i], amounts[i] = total, amount
   levels[2 * i - 1] = total
   levels[2 * i] = total > 0 and ms(newest + WINDOW + 1 - now) or 0
   if not refused and total + amount > limit then
-    refused = {1, i - 1, ms(room_after(KEYS[i], first, newest, total + amount - limit)), 0, 0, second}
+    refused = {1, i - 1, ms(room_after(KEYS[i], first, newest, total + amount - limit, now)), 0, 0, second}
   end
 end
 for i = 1, ns do
@@ -92,10 +58,7 @@ end
 for i = 1, nw do
   local key = KEYS[i]
   if amounts[i] > 0 then
-    if totals[i] == 0 and redis.call('HEXISTS', key, 'f') == 0 then redis.call('HSET', key, 'f', second) end
-    redis.call('HINCRBY', key, second, amounts[i])
-    redis.call('HSET', key, 't', totals[i] + amounts[i], 'n', second)
-    redis.call('EXPIRE', key, 2 * WINDOW + 2)
+    count(key, totals[i], amounts[i], second)
     levels[2 * i - 1], levels[2 * i] = totals[i] + amounts[i], ms(second + WINDOW + 1 - now)
   end
 end

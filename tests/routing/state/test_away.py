@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from routing.state import Claim, End, Purse, Shared, Slot, Why, Window
+from routing.state import Claim, End, Entered, Purse, Shared, Slot, Turn, Why, Window
 from routing.state.policy import POLICY, Away, Use
 from tests.routing.state.servers import OwnRedis, Slow
 
@@ -54,8 +54,8 @@ async def goes_by_policy(state: Any) -> None:
         Use.RATE: Away.LOCAL,
         Use.SLOTS: Away.LOCAL,
         Use.BUDGET: Away.CLOSED,
-        Use.LOCK: Away.LOCAL,
-        Use.VALUE: Away.MISS,
+        Use.PACE: Away.LOCAL,
+        Use.LEARNED: Away.LOCAL,
     }
     assert (await state.take(PAYING)).why is Why.AWAY
     assert (await state.take(LIMITED)).why is None
@@ -64,10 +64,13 @@ async def goes_by_policy(state: Any) -> None:
     state.end(End("1", slots=("s",)))
     assert (await state.take(Claim("x", slots=LIMITED.slots))).why is None
     state.end(End("x", slots=("s",)))
-    assert await state.hold("l", "a", 9)
-    assert not await state.hold("l", "b", 9)
-    await state.put("v", b"1", 9)
-    assert await state.get("v") is None
+    turn = Turn("c", "1", per_minute=1, gap=9, at_once=1)
+    for _ in range(2):  # the gates of the process itself are what holds
+        assert await state.others.enter(turn, waits=True) == Entered()
+    state.others.leave(turn, 1)
+    state.others.step_back(turn)
+    state.others.tell("x", "y", 9)
+    assert await state.others.heard("x") == ()
     assert await state.look("b") is None
     assert not await state.load("b", 0, 0, [])
     await state.confirm([("b", "1", 1)])
@@ -85,7 +88,7 @@ async def test_stopped_and_started_again(server: OwnRedis, shared: Any) -> None:
 
 async def test_paused(server: OwnRedis, shared: Any) -> None:
     server.pause()
-    assert await asyncio.wait_for(shared.get("v"), 10) is None  # one timeout, for who is first
+    assert await asyncio.wait_for(shared.reserved(["b"]), 10) is None  # one timeout, for who is first
     await goes_by_policy(shared)
     server.go_on()
     await is_back(shared)
@@ -138,7 +141,7 @@ async def test_slow_is_away(server: OwnRedis) -> None:
     await state.start()
     assert not state.away
     relay.delay = 1.0
-    assert await asyncio.wait_for(state.get("v"), 10) is None
+    assert await asyncio.wait_for(state.reserved(["b"]), 10) is None
     await goes_by_policy(state)
     relay.delay = 0.0
     while state.away:

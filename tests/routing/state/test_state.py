@@ -196,22 +196,6 @@ async def test_a_load_forgets_what_is_in_its_sum(state: Any) -> None:
     assert (await state.take(Claim("2", purses=(Purse("b", 100, 60),)))).why is None
 
 
-async def test_a_lock_is_one_holder_s_until_given_back_or_lapsed(state: Any) -> None:
-    assert await state.hold("l", "a", 30)
-    assert not await state.hold("l", "b", 30)
-    assert await state.hold("l", "a", 30)
-    await state.let_go("l", "b")
-    assert not await state.hold("l", "b", 30)
-    await state.let_go("l", "a")
-    assert await state.hold("l", "b", 30)
-
-
-async def test_values_are_remembered(state: Any) -> None:
-    assert await state.get("v") is None
-    await state.put("v", b"\x00\r\nx", 30)
-    assert await state.get("v") == b"\x00\r\nx"
-
-
 @pytest.mark.services
 @pytest.mark.parametrize("state", ["redis"], indirect=True)
 @pytest.mark.parametrize("back", [86_400, 3600, 61, 59, 30, 1])
@@ -285,7 +269,7 @@ async def test_what_a_living_worker_holds_is_renewed(state: Any, clock: Clock, m
         return future
 
     monkeypatch.setattr(state._pipe, "call", call)
-    state._spawn(state._renew())
+    state.spawn(state._renew())
     await asyncio.wait_for(renewed.wait(), 5)
     clock.now += LEASE - 1
     assert (await state.take(Claim("2", slots=(Slot("s", 1),)))).why is Why.SLOT
