@@ -27,7 +27,7 @@ from routing.gateway.listing import listed
 from routing.gateway.outcome import Outcome
 from routing.gateway.purses import Ledger, Purses
 from routing.gateway.record import Record
-from routing.gateway.replay import Replays, Shelf
+from routing.gateway.replay import Elsewhere, Replays, Shelf
 from routing.gateway.stored import STORED, answer_stored
 from routing.gateway.writer import Send, Writer
 from routing.snapshot import Caller, Snapshot
@@ -58,14 +58,18 @@ class Gateway:
         state: State | None = None,
         ledger: Ledger | None = None,
         shelf: Shelf | None = None,
+        repeats: Shelf | None = None,
     ) -> None:
         self._sink, self._complain, self._reject = sink, complain, reject
         self._limits, self._claim = limits or Limits(), claim
         self.board = board or Board()
         self.memory = Memory()
         self.purses = Purses(state or LocalState(), ledger)
-        self.board.paces.others = self.purses.state.others
-        self.replays = Replays(shelf)
+        others = self.purses.state.others
+        self.replays = Replays(
+            shelf, Elsewhere(others, repeats) if others is not None and repeats is not None else None
+        )
+        self.board.paces.others = others
         self.snapshot: Snapshot | None = None
         self.in_flight = 0
         self._ids = request_ids()
@@ -101,8 +105,8 @@ class Gateway:
         """Close what is open; call it in the gateway's loop, after the last request."""
         if self._hearing is not None:
             self._hearing.cancel()
-        await self.purses.aclose()
         await self.replays.aclose()
+        await self.purses.aclose()
         if self._upstream is not None:
             await self._upstream.aclose()
 

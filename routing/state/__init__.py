@@ -1,6 +1,6 @@
-"""Counters, slots, purses and turns that outlive a request: of one process, or shared through Redis."""
+"""Counters, slots, purses, turns and errands that outlive a request: of one process, or shared through Redis."""
 
-from routing.state.base import Claim, End, Entered, Others, Purse, Slot, State, Taken, Turn, Why, Window
+from routing.state.base import Claim, End, Entered, Errand, Others, Purse, Slot, Stands, State, Taken, Turn, Why, Window
 from routing.state.memory import Memory
 from routing.state.shared import Shared
 
@@ -8,11 +8,13 @@ __all__ = [
     "Claim",
     "End",
     "Entered",
+    "Errand",
     "Memory",
     "Others",
     "Purse",
     "Shared",
     "Slot",
+    "Stands",
     "State",
     "Taken",
     "Turn",

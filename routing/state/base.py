@@ -112,6 +112,28 @@ class Entered:
     second: int = 0
 
 
+class Stands(StrEnum):
+    """How it stands with something that is done once."""
+
+    MINE = "mine"  # whoever asked does it
+    OTHER = "other"  # its name is taken, for something else
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"  # told only to those who waited for it
+    LOST = "lost"  # done, and its result is not kept
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """Something that is done once, by who comes first. ``holder``: whose it is ("" where nobody could be asked);
+    ``words``: what was said at its end; ``left``: seconds for which that is remembered."""
+
+    stands: Stands
+    holder: str = ""
+    words: str = ""
+    left: float = 0.0
+
+
 class Others(Protocol):
     """What only several processes have to agree on: one alone knows it by itself (``routing.pace``, the replays).
 
@@ -133,6 +155,13 @@ class Others(Protocol):
 
     async def heard(self, board: str) -> Sequence[tuple[str, float]]:
         """(what, seconds left): all that is so, by whomever it was told; nothing while the state is away."""
+
+    async def claim(self, name: str, digest: str, waited: str = "") -> Errand:
+        """Do what ``digest`` says under this name, unless somebody does or did. ``waited``: for whose end. Who has it
+        keeps it while it lives, until it settles; a killed process's is free after ten seconds."""
+
+    async def settle(self, name: str, digest: str, errand: Errand) -> None:
+        """How it stands now, as its holder says; remembered for ``left`` seconds. MINE gives it up."""
 
 
 class State(Protocol):

@@ -12,6 +12,7 @@ class Use(StrEnum):
     BUDGET = "budget"
     PACE = "pace"  # how fast a connection may be asked
     LEARNED = "learned"  # what providers said of their own limits
+    ONCE = "once"  # the same request sent twice
 
 
 class Away(StrEnum):
@@ -25,4 +26,5 @@ POLICY: Mapping[Use, Away] = {
     Use.BUDGET: Away.CLOSED,
     Use.PACE: Away.LOCAL,
     Use.LEARNED: Away.LOCAL,
+    Use.ONCE: Away.LOCAL,
 }

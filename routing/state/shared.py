@@ -30,7 +30,7 @@ PREFIX = "omniroute:"
 LUA = Path(__file__).parent / "lua"
 SCRIPTS = {
     name: (LUA / "common.lua").read_bytes() + (LUA / f"{name}.lua").read_bytes()
-    for name in ("take", "end", "look", "load", "confirm", "enter", "tell", "heard")
+    for name in ("take", "end", "look", "load", "confirm", "enter", "tell", "heard", "claim", "settle")
 }
 HASHES = {name: hashlib.sha1(text, usedforsecurity=False).hexdigest() for name, text in SCRIPTS.items()}
 WHY = (None, Why.WINDOW, Why.SLOT, Why.PURSE, Why.UNKNOWN)

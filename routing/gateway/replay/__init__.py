@@ -15,9 +15,10 @@ from msgspec.structs import replace
 
 from providers.wire.errors import Refusal, UpstreamFailure
 from routing.gateway.relay import KeepAlive
+from routing.gateway.replay.elsewhere import Elsewhere, Job
 from routing.gateway.replay.kept import Kept, Tape
 from routing.gateway.replay.meaning import Meanings
-from routing.gateway.replay.once import Once
+from routing.gateway.replay.once import MOST_SLOTS, Once, Slot
 from routing.gateway.replay.question import Question, answerers, scope_of
 from routing.gateway.replay.shared import SharedShelf
 from routing.gateway.replay.shelf import MemoryShelf, Shelf, flushed
@@ -29,13 +30,24 @@ if TYPE_CHECKING:
     from routing.gateway.endpoints import Headers
     from routing.gateway.exchange import Exchange
 
-__all__ = ["Question", "Replays", "Shelf", "open_shelf"]
+__all__ = ["Elsewhere", "Question", "Replays", "Shelf", "open_repeats", "open_shelf"]
 
 Run = Callable[[], Awaitable[None]]
 LONGEST_KEPT = 4 * 1024 * 1024  # bytes of one answer in the cache
 LONGEST_REPEATED = 16 * 1024 * 1024  # and of one under an Idempotency-Key
 ALONE = Caching()  # a repeated request is its caller's own
+REPEATS = "omniroute:once"
 NO_CACHE = ("no-cache", "no-store")
+
+
+def open_repeats(url: str | None, timeout: float) -> Shelf | None:
+    """Where several processes find the answers of repeated requests; None without a Redis. Nobody waits for it but
+    who repeats a request, and none while the state says that Redis is away: it may take a second at least."""
+    if not url:
+        return None
+    shelf = SharedShelf(url, REPEATS, max(timeout, 1.0))
+    shelf.bound(MOST_SLOTS, 0)
+    return shelf
 
 
 def open_shelf(url: str | None) -> Shelf:
@@ -66,8 +78,9 @@ def wish_of(headers: Headers) -> Wish:
 class Replays:
     """All kept answers of a gateway. Belongs to one event loop."""
 
-    def __init__(self, shelf: Shelf | None = None) -> None:
+    def __init__(self, shelf: Shelf | None = None, elsewhere: Elsewhere | None = None) -> None:
         self.shelf: Shelf = shelf or MemoryShelf()
+        self.elsewhere = elsewhere
         self.once, self.meanings = Once(), Meanings()
         self._one = asyncio.Lock()  # the index is looked through in a thread, by one at a time
 
@@ -79,6 +92,8 @@ class Replays:
 
     async def aclose(self) -> None:
         await self.shelf.aclose()
+        if self.elsewhere is not None:
+            await self.elsewhere.aclose()
 
     # -- a request ----------------------------------------------------------------------------------------------------
     async def through(self, exchange: Exchange, question: Callable[[], Question], run: Run) -> None:
@@ -193,29 +208,55 @@ class Replays:
             slot, first = self.once.find(scope, key, digest)
             if first:
                 break
-            await self._wait(exchange, question, slot.over)
+            with _patience(exchange, question):
+                await slot.over.wait()
             if slot.refusal is not None:
                 raise slot.refusal
             if slot.kept is not None:
                 await self._tell(exchange, question, slot.kept, "repeated")
                 return
         refusal: Refusal | None = None
+        job: Job | None = None
         try:
-            with _taped(exchange, LONGEST_REPEATED) as tape:
-
-                async def keep() -> None:
-                    seconds = exchange.snapshot.caching.idempotency_seconds
-                    self.once.answered(scope, key, slot, self._repeatable(exchange, question, tape), seconds)
-
-                exchange.keepers.append(keep)
-                await run()
-                await exchange.told()
+            if self.elsewhere is not None:
+                with _patience(exchange, question):
+                    found = await self.elsewhere.first(scope, key, digest)
+                if not isinstance(found, Job):
+                    self.once.answered(scope, key, slot, *found)
+                    await self._tell(exchange, question, found[0], "repeated")
+                    return
+                job = found
+            await self._first(
+                exchange, question, run, lambda kept: self._answered(exchange, scope, key, slot, job, kept)
+            )
         except Refusal as wrong:
             refusal = wrong
             raise
         finally:
             if not slot.over.is_set():
                 self.once.ended(scope, key, slot, refusal)
+                if self.elsewhere is not None and job is not None:
+                    self.elsewhere.ended(job, refusal)
+
+    async def _first(
+        self, exchange: Exchange, question: Question, run: Run, answered: Callable[[Kept | None], Awaitable[None]]
+    ) -> None:
+        with _taped(exchange, LONGEST_REPEATED) as tape:
+
+            async def keep() -> None:
+                await answered(self._repeatable(exchange, question, tape))
+
+            exchange.keepers.append(keep)
+            await run()
+            await exchange.told()
+
+    async def _answered(
+        self, exchange: Exchange, scope: str, key: str, slot: Slot, job: Job | None, kept: Kept | None
+    ) -> None:
+        seconds = exchange.snapshot.caching.idempotency_seconds
+        self.once.answered(scope, key, slot, kept, seconds)
+        if self.elsewhere is not None and job is not None:
+            await self.elsewhere.answered(job, kept, seconds)
 
     def _repeatable(self, exchange: Exchange, question: Question, tape: Tape) -> Kept | None:
         kept, record = tape.kept(), exchange.record
@@ -226,17 +267,6 @@ class Replays:
         usd = f"{cost:f}" if cost is not None else "0"
         return replace(kept, include_usage=question.include_usage, tokens=tokens, usd=usd)
 
-    async def _wait(self, exchange: Exchange, question: Question, over: asyncio.Event) -> None:
-        """Until the first has its answer; clients of streams hear that they are not forgotten."""
-        if over.is_set():
-            return
-        alive = KeepAlive(exchange.writer, exchange.limits.keep_alive_seconds) if question.stream else None
-        try:
-            await over.wait()
-        finally:
-            if alive is not None:
-                alive.stop()
-
 
 @dataclass(frozen=True, slots=True)
 class Search:
@@ -246,6 +276,17 @@ class Search:
     text: str
     key: str | None
     vector: Any
+
+
+@contextlib.contextmanager
+def _patience(exchange: Exchange, question: Question) -> Iterator[None]:
+    """While somebody else's answer is waited for, clients of streams hear that they are not forgotten."""
+    alive = KeepAlive(exchange.writer, exchange.limits.keep_alive_seconds) if question.stream else None
+    try:
+        yield
+    finally:
+        if alive is not None:
+            alive.stop()
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """``Idempotency-Key``: the same request of the same caller is made once, however often it is sent.
 
 Who comes while the first is under way waits for its answer and gets it whole, a stream from its beginning. When the
-first client leaves, the next one that waits takes over. Of one process: several processes do not wait for each other.
+first client leaves, the next one that waits takes over. Several processes agree through :class:`Elsewhere`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,20 @@ from routing.gateway.replay.kept import Kept
 
 MOST_SLOTS, MOST_BYTES = 10_000, 64 * 1024 * 1024
 LONGEST_KEY = 255
+
+
+def reused() -> Refusal:
+    return Refusal(
+        422, "This Idempotency-Key was used a moment ago for another request.", code="idempotency_key_reused"
+    )
+
+
+def not_kept() -> Refusal:
+    return Refusal(
+        409,
+        "The answer to this Idempotency-Key was given, and is not kept to be given again.",
+        code="idempotent_answer_not_kept",
+    )
 
 
 class Slot:
@@ -48,11 +62,7 @@ class Once:
         slot = self._slots.get((scope, key))
         if slot is not None:
             if slot.digest != digest:
-                raise Refusal(
-                    422,
-                    "This Idempotency-Key was used a moment ago for another request.",
-                    code="idempotency_key_reused",
-                )
+                raise reused()
             return slot, False
         slot = self._slots[scope, key] = Slot(digest)
         return slot, True
@@ -63,10 +73,7 @@ class Once:
         slot.size = len(kept.body) if kept is not None else 0
         self._size += slot.size
         if kept is None:
-            slot.refusal = Refusal(
-                409, "The answer to this Idempotency-Key was given, and is too long to be given again.",
-                code="idempotent_answer_not_kept",
-            )  # fmt: skip
+            slot.refusal = not_kept()
         self._slots.move_to_end((scope, key))
         slot.over.set()
 

@@ -14,15 +14,18 @@ from redis.exceptions import RedisError
 from routing.gateway.replay.kept import Kept, decode, encode
 
 log = logging.getLogger(__name__)
-PREFIX = "omniroute:cache:"
 INDEX = "omniroute:cache"  # sorted set: "key size" by when it ends
+PREFIX = f"{INDEX}:"
 TIMEOUT, PAUSE = 0.2, 5.0  # seconds
 AWAY = (RedisError, OSError, TimeoutError)
 
 
 class SharedShelf:
-    def __init__(self, url: str) -> None:
-        self._redis: Any = Redis.from_url(url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT)
+    """``name`` parts it from other shelves of the same Redis, which may take ``timeout`` seconds."""
+
+    def __init__(self, url: str, name: str = INDEX, timeout: float = TIMEOUT) -> None:
+        self._index, self._prefix = name, f"{name}:"
+        self._redis: Any = Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
         self._entries = 1000
         self._until = 0.0  # monotonic: until then nobody asks
 
@@ -34,7 +37,7 @@ class SharedShelf:
         if time.monotonic() < self._until:
             return None
         try:
-            raw = await self._redis.get(PREFIX + key)
+            raw = await self._redis.get(self._prefix + key)
             return decode(raw) if raw is not None else None
         except AWAY as wrong:
             self._rest(wrong)
@@ -42,21 +45,23 @@ class SharedShelf:
             pass
         return None
 
-    async def put(self, key: str, kept: Kept, seconds: float) -> None:
+    async def put(self, key: str, kept: Kept, seconds: float) -> bool:
         if time.monotonic() < self._until:
-            return
+            return False
         raw, now = encode(kept), time.time()
         try:
             async with self._redis.pipeline(transaction=False) as pipe:
-                pipe.set(PREFIX + key, raw, px=max(1, int(seconds * 1000)))
-                pipe.zadd(INDEX, {f"{key} {len(raw)}": now + seconds})
-                pipe.zremrangebyscore(INDEX, "-inf", now)
-                pipe.zcard(INDEX)
+                pipe.set(self._prefix + key, raw, px=max(1, int(seconds * 1000)))
+                pipe.zadd(self._index, {f"{key} {len(raw)}": now + seconds})
+                pipe.zremrangebyscore(self._index, "-inf", now)
+                pipe.zcard(self._index)
                 *_, count = await pipe.execute()
             if count > self._entries:
                 await self._shrink(count - self._entries)
         except AWAY as wrong:
             self._rest(wrong)
+            return False
+        return True
 
     def sweep(self, flushed: Mapping[str, float]) -> None:
         """What was flushed is not given again; it goes when its time is over, or at once when all is flushed."""
@@ -66,9 +71,9 @@ class SharedShelf:
 
     async def _shrink(self, over: int) -> None:
         """Those that end first go."""
-        gone = await self._redis.zpopmin(INDEX, over)
+        gone = await self._redis.zpopmin(self._index, over)
         if gone:
-            await self._redis.unlink(*(PREFIX + member.split(b" ")[0].decode() for member, _ in gone))
+            await self._redis.unlink(*(self._prefix + member.split(b" ")[0].decode() for member, _ in gone))
 
     def _rest(self, wrong: Exception) -> None:
         if self._until <= time.monotonic():

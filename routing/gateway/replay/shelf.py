@@ -19,7 +19,8 @@ class Shelf(Protocol):
 
     async def get(self, key: str) -> Kept | None: ...
 
-    async def put(self, key: str, kept: Kept, seconds: float) -> None: ...
+    async def put(self, key: str, kept: Kept, seconds: float) -> bool:
+        """Whether it is kept now."""
 
     def sweep(self, flushed: Mapping[str, float]) -> None:
         """Forget what was flushed, as far as that is done here and now."""
@@ -59,12 +60,13 @@ class MemoryShelf:
         self._rows.move_to_end(key)
         return decode(raw)
 
-    async def put(self, key: str, kept: Kept, seconds: float) -> None:
+    async def put(self, key: str, kept: Kept, seconds: float) -> bool:
         self._drop(key)
         raw = encode(kept)
         self._rows[key] = (raw, self._clock() + seconds)
         self.size += len(raw)
         self._shrink()
+        return key in self._rows
 
     def sweep(self, flushed_at: Mapping[str, float]) -> None:
         now = self._clock()

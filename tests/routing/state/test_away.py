@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from routing.state import Claim, End, Entered, Purse, Shared, Slot, Turn, Why, Window
+from routing.state import Claim, End, Entered, Errand, Purse, Shared, Slot, Stands, Turn, Why, Window
 from routing.state.policy import POLICY, Away, Use
 from tests.routing.state.servers import OwnRedis, Slow
 
@@ -56,6 +56,7 @@ async def goes_by_policy(state: Any) -> None:
         Use.BUDGET: Away.CLOSED,
         Use.PACE: Away.LOCAL,
         Use.LEARNED: Away.LOCAL,
+        Use.ONCE: Away.LOCAL,
     }
     assert (await state.take(PAYING)).why is Why.AWAY
     assert (await state.take(LIMITED)).why is None
@@ -71,6 +72,9 @@ async def goes_by_policy(state: Any) -> None:
     state.others.step_back(turn)
     state.others.tell("x", "y", 9)
     assert await state.others.heard("x") == ()
+    for _ in range(2):
+        assert await state.others.claim("n", "d") == Errand(Stands.MINE)
+    await state.others.settle("n", "d", Errand(Stands.DONE, left=9))
     assert await state.look("b") is None
     assert not await state.load("b", 0, 0, [])
     await state.confirm([("b", "1", 1)])
