@@ -14,7 +14,7 @@ import pytest
 import redis.asyncio
 
 from routing.pace import Pace, Paces, Start
-from routing.state import Shared, Turn
+from routing.state import Errand, Shared, Stands, Turn
 from routing.state.base import LEASE
 from routing.state.between import PLACE
 
@@ -231,3 +231,52 @@ async def test_what_a_provider_told_one_the_other_hears(pair: Pair) -> None:
     assert other.wait(7, Pace(), "small") == 0
     pair.clock.now += 31
     assert await pair.states[1].others.heard("learned") == []
+
+
+async def test_what_is_done_once_is_its_holder_s_until_it_says_how_it_ended(pair: Pair) -> None:
+    mine, theirs = (state.others for state in pair.states)
+    errand = await mine.claim("n", "d")
+    assert errand.stands is Stands.MINE
+    running = await theirs.claim("n", "d")
+    assert (running.stands, running.holder) == (Stands.RUNNING, errand.holder)
+    assert (await theirs.claim("n", "another")).stands is Stands.OTHER
+    await mine.settle("n", "d", Errand(Stands.DONE, errand.holder, "w", 30))
+    done = await theirs.claim("n", "d")
+    assert (done.stands, done.holder, done.words) == (Stands.DONE, errand.holder, "w") and 29 < done.left <= 30
+    await theirs.settle("n", "d", Errand(Stands.MINE, done.holder))
+    assert (await theirs.claim("n", "d")).stands is Stands.DONE, "only its holder says how it stands"
+
+
+async def test_a_failure_is_told_to_who_waited_and_to_nobody_else(pair: Pair) -> None:
+    mine, theirs = (state.others for state in pair.states)
+    errand = await mine.claim("n", "d")
+    await mine.settle("n", "d", Errand(Stands.FAILED, errand.holder, "why", 30))
+    told = await theirs.claim("n", "d", waited=errand.holder)
+    assert (told.stands, told.words) == (Stands.FAILED, "why")
+    assert (await theirs.claim("n", "d")).stands is Stands.MINE
+
+
+async def test_what_is_given_up_or_asked_for_in_vain_is_free(pair: Pair) -> None:
+    mine, theirs = (state.others for state in pair.states)
+    errand = await mine.claim("n", "d")
+    await mine.settle("n", "d", errand)
+    leaving = asyncio.create_task(theirs.claim("n", "d"))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    with suppress(asyncio.CancelledError):
+        await leaving
+    while (again := await mine.claim("n", "e")).stands is not Stands.MINE:
+        await asyncio.sleep(0)
+    await mine.settle("n", "e", again)
+
+
+async def test_a_living_process_keeps_what_it_does(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("routing.state.between.ERRAND", 0.3)
+    mine, theirs = (state.others for state in pair.states)
+    errand = await mine.claim("n", "d")
+    key, state = pair.states[0].key("i:n"), pair.states[0]
+    await state._call("PEXPIRE", key, 60_000)
+    while await state._call("PTTL", key) > 1000:  # until it is renewed, for as long as a lease is
+        await asyncio.sleep(0.01)
+    assert (await theirs.claim("n", "d")).stands is Stands.RUNNING
+    await mine.settle("n", "d", errand)
