@@ -91,8 +91,7 @@ class End(Struct, frozen=True):
     lines: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Struct, frozen=True):
     """Request ``id`` wants to start on something that is asked at a pace: at most ``at_once`` at the same time,
     ``per_minute`` starts in any 60 seconds, ``gap`` seconds between two; 0 = no bound."""
 
@@ -103,8 +102,7 @@ class Turn:
     at_once: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Entered:
+class Entered(Struct, frozen=True):
     """What became of a turn: started when ``wait`` is 0, else the seconds after which it makes sense to ask again.
     ``second`` is when it was counted, to take it back."""
 
@@ -123,8 +121,7 @@ class Stands(StrEnum):
     LOST = "lost"  # done, and its result is not kept
 
 
-@dataclass(frozen=True, slots=True)
-class Errand:
+class Errand(Struct, frozen=True):
     """Something that is done once, by who comes first. ``holder``: whose it is ("" where nobody could be asked);
     ``words``: what was said at its end; ``left``: seconds for which that is remembered."""
 
