@@ -15,6 +15,7 @@ from accounts.api_auth import SignedIn, SiteAdministrator
 from analytics import reports
 from analytics.cache_api import CacheViewSet
 from analytics.combos import figures
+from analytics.ledger_api import LedgerViewSet
 from analytics.models import Result, UsageRecord
 from routing.models import Combo
 
@@ -135,4 +136,5 @@ routes: list[tuple[str, type[viewsets.GenericViewSet[Any]]]] = [
     ("requests", RequestViewSet),
     ("combo-figures", ComboFiguresViewSet),
     ("cache", CacheViewSet),
+    ("ledger", LedgerViewSet),
 ]

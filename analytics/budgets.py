@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.mail import send_mail
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -18,12 +19,14 @@ from django.utils.translation import gettext as _
 from accounts.models import Role, User
 from accounts.permissions import is_site_admin, owned_team_ids
 from analytics import ledger
-from analytics.models import BudgetNotice
+from analytics.models import BudgetNotice, LedgerLine
+from providers import audit
 from routing.gateway.purses import purse_key
 from routing.models import Budget
 from routing.money import plain, span, usd
 
 log = logging.getLogger(__name__)
+YEARS = range(2000, 9000)  # in which a period may be asked for: its ends are dates as well
 Reserved = Callable[[Sequence[str]], Sequence[int] | None]  # keys of purses → units of each; None: not known
 
 
@@ -54,9 +57,27 @@ class Standing:
         return self.budget.notify_at is not None and self.share >= self.budget.notify_at
 
 
-def standing(budget: Budget) -> Standing:
-    begin, end = span(budget.period, ZoneInfo(budget.time_zone), timezone.now())
+def standing(budget: Budget, at: datetime | None = None) -> Standing:
+    """In the period around a moment; now."""
+    begin, end = span(budget.period, ZoneInfo(budget.time_zone), at or timezone.now())
     return Standing(budget, ledger.spent(budget.pk, begin, end), begin, end)
+
+
+def with_lines(budget: Budget, at: datetime | None = None, before: int | None = None) -> tuple[Standing, ledger.Page]:
+    """The standing in a period and a page of its lines, which always sum to it."""
+    now = standings([budget])[0] if at is None else standing(budget, at)
+    page = ledger.page(budget.pk, now.begin, now.end, before=before)
+    if page.newest and page.entries:
+        now = replace(now, spent=page.entries[0].balance)
+    return now, page
+
+
+def adjust(budget: Budget, amount: Decimal, note: str, by: User) -> LedgerLine:
+    """Correct what is spent by a line of the ledger, and note who did it. ``amount`` is USD, see ``ledger.adjust``."""
+    with transaction.atomic():
+        line = ledger.adjust(budget.pk, amount, note, timezone.now())
+        audit.note(by, budget, f"Adjusted what is spent by {plain(line.amount)} USD: {note}")
+    return line
 
 
 def standings(rows: Iterable[Budget]) -> list[Standing]:

@@ -1,17 +1,20 @@
 """The ledger: one line per request and budget, written with the request's row, in the same transaction.
 
-Append-only. What a budget has spent is the sum of its lines and nothing else; live counters are built from it.
+Append-only. What a budget has spent is the sum of its lines and nothing else; live counters are built from it. Lines of
+long ago become one that says their sum (``analytics.closing``), so that the sums stay what they were.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import accumulate
 
 import msgspec
 from django.db import connection
-from django.db.models import QuerySet, Sum
+from django.db.models import Q, QuerySet, Subquery, Sum
 
 from analytics.models import LedgerLine
 from routing.gateway.outcome import Charge, Outcome, spends
@@ -53,7 +56,8 @@ def _line(outcome: Outcome, charge: Charge) -> tuple[int, str, str, int, int, st
 
 
 def adjust(budget_id: int, amount: Decimal, note: str, at: datetime) -> LedgerLine:
-    """Correct what a budget has spent by a line of its own; nothing is ever changed or removed."""
+    """Correct what a budget has spent by a line of its own; no other is changed. ``amount`` is USD, less than nothing
+    for what should not count; ``note`` says why."""
     return LedgerLine.objects.create(
         budget_id=budget_id, kind=LedgerLine.Kind.ADJUST, units=units(charged(amount)), at=at, note=note[:200]
     )
@@ -68,6 +72,41 @@ def lines(budget_id: int, begin: datetime, end: datetime | None) -> QuerySet[Led
 def spent(budget_id: int, begin: datetime, end: datetime | None) -> Decimal:
     """USD that a budget has spent in a span."""
     return usd(_units(budget_id, begin, end))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line and what all lines of the span up to it come to, in USD."""
+
+    line: LedgerLine
+    balance: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Lines, the newest first. ``older``: the id of the last one, when there are more; ``newest``: nothing is above."""
+
+    entries: tuple[Entry, ...]
+    older: int | None
+    newest: bool
+
+
+def page(budget_id: int, begin: datetime, end: datetime | None, *, before: int | None = None, count: int = 50) -> Page:
+    """Lines of a span with running sums, those under the line ``before``; from the top when there is no such line.
+
+    Lines and their sum come by one statement: while requests are stored, no line is in one of them only.
+    """
+    rows = lines(budget_id, begin, end)
+    above = rows.filter(pk=before).first() if before is not None else None
+    if above is not None:
+        rows = rows.filter(Q(at__lt=above.at) | Q(at=above.at, pk__lt=above.pk))
+    total = rows.order_by().values("budget_id").annotate(sum=Sum("units")).values("sum")
+    found = list(rows.annotate(total=Subquery(total)).order_by("-at", "-id")[: count + 1])
+    shown = found[:count]
+    first = shown[0].total if shown else 0
+    sums = accumulate((line.units for line in shown), lambda left, spent: left - spent, initial=first)
+    entries = tuple(Entry(line, usd(sum)) for line, sum in zip(shown, sums, strict=False))
+    return Page(entries, shown[-1].pk if len(found) > count else None, above is None)
 
 
 def _units(budget_id: int, begin: datetime, end: datetime | None) -> int:

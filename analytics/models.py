@@ -109,12 +109,14 @@ class HourlyUsage(models.Model):
 
 
 class LedgerLine(models.Model):
-    """What one request cost one budget. Append-only: a correction is another line. The id of a deleted budget stays."""
+    """What one request cost one budget. Append-only: a correction is another line, and lines of long ago become one
+    that says their sum. The id of a deleted budget stays."""
 
     class Kind(models.TextChoices):
         SETTLE = "settle", _("Spent")
         RELEASE = "release", _("Released")
         ADJUST = "adjust", _("Adjusted")
+        OPENING = "opening", _("Opening balance")
 
     budget_id = models.BigIntegerField()
     request_id = models.CharField(_("request id"), max_length=64, blank=True)
@@ -127,11 +129,8 @@ class LedgerLine(models.Model):
 
     class Meta:
         verbose_name, verbose_name_plural = _("ledger line"), _("ledger lines")
-        ordering = ["-id"]
-        indexes = [
-            models.Index(fields=["budget_id", "at"], include=["units"], name="ledger_sum"),
-            models.Index(fields=["budget_id", "-id"], name="ledger_page"),
-        ]
+        ordering = ["-at", "-id"]
+        indexes = [models.Index(fields=["budget_id", "at"], include=["units"], name="ledger_sum")]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.amount}"

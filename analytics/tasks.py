@@ -13,7 +13,7 @@ from django.db.models import Count, Max, Model, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce, TruncHour
 from django.utils import timezone
 
-from analytics import budgets
+from analytics import budgets, closing
 from analytics.models import HourlyUsage, RollupMark, UsageRecord
 from analytics.record import STORE_LOCK
 from analytics.reports import FAILURES, MONEY
@@ -66,6 +66,12 @@ def prune() -> None:
     removed = _remove(old, "started_at"), _remove(sums, "hour")
     if any(removed):
         log.info("Removed %d requests and %d hourly sums past their time", *removed)
+
+
+@shared_task(ignore_result=True)
+def close_ledger() -> None:
+    """Beat, daily: sum up the lines of the ledger that are past their time."""
+    closing.close_old()
 
 
 def settled_id() -> int:

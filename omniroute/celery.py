@@ -43,6 +43,7 @@ BEAT = (
     Row("providers.tasks.refresh_expiring", Every(60.0), 60.0),
     Row("analytics.tasks.notify_budgets", Every(60.0), 60.0),
     Row("analytics.tasks.prune", Daily(hour="3", minute="20"), 12 * HOUR),
+    Row("analytics.tasks.close_ledger", Daily(hour="3", minute="25"), 12 * HOUR),
     Row("routing.tasks.prune_health", Daily(hour="3", minute="30"), 12 * HOUR),
     Row("accounts.tasks.clear_expired", Daily(hour="3", minute="40"), 12 * HOUR),
 )

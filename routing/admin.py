@@ -151,6 +151,7 @@ class GatewaySettingsAdmin(ModelAdmin):
                     )
                 },
             ),
+            (_("Budgets"), {"fields": ("ledger_days",)}),
             (_("Notice"), {"fields": [build_localized_fieldname("notice", code) for code in near]}),
             (
                 _("Notice in other languages"),

@@ -452,6 +452,10 @@ class GatewaySettings(models.Model):
         validators=[MinValueValidator(1)],
         help_text=_("Of one network address, whoever asks. Empty: no limit."),
     )
+    ledger_days = models.PositiveIntegerField(
+        _("days that ledger lines are kept"), default=400, validators=[MinValueValidator(32), MaxValueValidator(3660)],
+        help_text=_("Then the lines of a period become one, an opening balance: what was spent stays the same."),
+    )  # fmt: skip
     notice = models.TextField(_("notice"), blank=True, help_text=_("Shown to everybody on the overview page."))
 
     objects: ClassVar[models.Manager[GatewaySettings]] = models.Manager()

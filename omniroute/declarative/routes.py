@@ -16,6 +16,7 @@ from routing.patterns import is_plain
 SWITCHES = (
     "require_api_key", "connection_cooldown", "circuit_breaker", "session_affinity", "connection_strategy",
     "sticky_requests", "quota_reserve", "charge_without_output", "address_mode", "requests_per_address",
+    "ledger_days",
 )  # fmt: skip
 RESILIENCE = (
     "breaker_failures", "breaker_seconds", "longest_rest_seconds", "max_attempts", "attempt_seconds",

@@ -195,6 +195,7 @@ SETTINGS = Fields(
         "charge_without_output": readers.flag,
         "address_mode": readers.choice(*MODES),
         "requests_per_address": readers.whole(1, BIGGEST),
+        "ledger_days": readers.whole(32, 3660),
         "notice": _notice,
     }
 )

@@ -19,7 +19,7 @@ from routing.snapshot import Switches
 class SettingsSerializer(serializers.ModelSerializer[GatewaySettings]):
     class Meta:
         model = GatewaySettings
-        fields = [*Switches.__dataclass_fields__, "address_mode", "notice"]
+        fields = [*Switches.__dataclass_fields__, "address_mode", "ledger_days", "notice"]
 
 
 class SettingsViewSet(mixins.RetrieveModelMixin, mixins.UpdateModelMixin, viewsets.GenericViewSet[GatewaySettings]):

@@ -54,6 +54,7 @@ ELSEWHERE = {
     "ApiKey.last4": "routing.api.keys",
     "ApiKey.created_at": "routing.api.keys",
     "GatewaySettings.notice": "omniroute.pages",
+    "GatewaySettings.ledger_days": "analytics.closing",
     "Budget.notify_at": "analytics.budgets",
     "IpRule.created_at": "routing.api.spending",
 }
