@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "omniroute.settings")
 
@@ -27,6 +27,7 @@ from analytics.outbox import Outbox
 from omniroute.environment import current
 from omniroute.forwarded import forwarded
 from omniroute.health import Readiness, Receive, Scope, Send, healthz
+from routing import levels
 from routing.board import News
 from routing.gateway.consumer import Gateway
 from routing.gateway.endpoints import is_client_path as is_client_api
@@ -35,7 +36,7 @@ from routing.gateway.outcome import Outcome
 from routing.gateway.replay import open_repeats, open_shelf
 from routing.health import HealthSync, claim_probe
 from routing.publish import Publisher
-from routing.state import open_state
+from routing.state import Window, open_state
 
 __all__ = ["application", "is_client_api", "runtime"]
 
@@ -43,7 +44,8 @@ log = logging.getLogger(__name__)
 FIRST_SNAPSHOT_SECONDS = 10.0
 PROBE_SECONDS = 2.0  # that a request waits to be told whether it is the one probe
 PROBES = ThreadPoolExecutor(2, thread_name_prefix="probes")  # of its own: a database that hangs holds up nobody else
-RESERVED_SECONDS = 2.0  # that a page waits to be told what is reserved
+ASKED_SECONDS = 2.0  # that a page waits for an answer of the gateway's loop
+T = TypeVar("T")
 
 
 class Runtime:
@@ -89,6 +91,7 @@ class Runtime:
             lost=lambda: self.outbox.lost,
         )
         budgets.watch(self._reserved)
+        levels.watch(self._levels)
         await self.gateway.start()
         self.outbox.start()
         self.publisher.start()
@@ -104,6 +107,7 @@ class Runtime:
         self.started = False
         live.detach()
         budgets.watch(None)
+        levels.watch(None)
         await asyncio.to_thread(self.publisher.stop)
         await asyncio.to_thread(self.health.stop)
         await asyncio.to_thread(self.outbox.close)
@@ -117,10 +121,18 @@ class Runtime:
 
     def _reserved(self, purses: Sequence[str]) -> Sequence[int] | None:
         """From the threads of pages."""
+        return self._asked(self.gateway.purses.state.reserved(purses))
+
+    def _levels(self, windows: Sequence[Window]) -> Sequence[int] | None:
+        """From the threads of pages."""
+        return self._asked(levels.look(self.gateway.purses.state, windows))
+
+    def _asked(self, question: Coroutine[Any, Any, T]) -> T | None:
+        """The answer of the gateway's loop, to a thread of a page; None when it takes too long."""
         assert self._loop is not None
-        asked = asyncio.run_coroutine_threadsafe(self.gateway.purses.state.reserved(purses), self._loop)
+        asked = asyncio.run_coroutine_threadsafe(question, self._loop)
         try:
-            return asked.result(RESERVED_SECONDS)
+            return asked.result(ASKED_SECONDS)
         except TimeoutError:
             return None
 

@@ -63,7 +63,7 @@ GROUPS = (
             Row(_("Combos"), "route", "routing:combos", may("routing.view_combo")),
             Row(_("Aliases"), "label", "routing:aliases", may("routing.view_alias")),
             Row(_("Health"), "monitor_heart", "routing:health", may("routing.view_healthstate")),
-            Row(_("Limits"), "speed", "admin:routing_limit_changelist", may_in_admin("routing.view_limit")),
+            Row(_("Limits"), "speed", "routing:limits", may("routing.view_limit")),
             Row(_("Address rules"), "block", "routing:addresses", may("routing.view_iprule")),
             Row(_("Policies"), "shield", "policies:list", may("routing.view_policy")),
             Row(_("Cache"), "cached", "cache:page", may("routing.view_cachesettings")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from django import forms
@@ -80,15 +80,22 @@ class BudgetForm(forms.ModelForm):
 
 def everyone() -> Choices:
     """All that a budget may be for, in groups."""
-    groups: list[tuple[Scope, Callable[[], Iterable[tuple[Any, str]]]]] = [
-        (Scope.TEAM, lambda: ((row.pk, str(row)) for row in Team.objects.all())),
-        (Scope.USER, lambda: ((row.pk, str(row)) for row in User.objects.filter(is_active=True).order_by("email"))),
-        (Scope.KEY, lambda: ((row.pk, str(row)) for row in ApiKey.objects.order_by("name"))),
-        (Scope.PROVIDER, lambda: ((row.pk, row.name) for row in Provider.objects.order_by("name"))),
-        (Scope.TIER, lambda: ((tier, str(label)) for tier, label in Tier.choices if tier not in FLAT_RATE)),
-    ]
-    found = [(scope.label, [(f"{scope}:{id}", name) for id, name in rows()]) for scope, rows in groups]
-    return [(str(Scope.GLOBAL), Scope.GLOBAL.label), *((label, rows) for label, rows in found if rows)]
+    return [(str(Scope.GLOBAL), Scope.GLOBAL.label), *choices_of(*COLUMNS)]
+
+
+def choices_of(*scopes: Scope, without: Collection[str] = ()) -> Choices:
+    """All of some scopes, in groups, but those that are named ``scope:id`` in ``without``."""
+    rows: dict[Scope, Callable[[], Iterable[tuple[Any, str]]]] = {
+        Scope.TEAM: lambda: ((row.pk, str(row)) for row in Team.objects.all()),
+        Scope.USER: lambda: ((row.pk, str(row)) for row in User.objects.filter(is_active=True).order_by("email")),
+        Scope.KEY: lambda: ((row.pk, str(row)) for row in ApiKey.objects.order_by("name")),
+        Scope.PROVIDER: lambda: ((row.pk, row.name) for row in Provider.objects.order_by("name")),
+        Scope.TIER: lambda: ((tier, str(label)) for tier, label in Tier.choices if tier not in FLAT_RATE),
+    }
+    wanted = [(scope, make) for scope, make in rows.items() if scope in scopes]
+    named = [(scope.label, [(f"{scope}:{id}", name) for id, name in make()]) for scope, make in wanted]
+    found = [(label, [row for row in group if row[0] not in without]) for label, group in named]
+    return [(label, group) for label, group in found if group]
 
 
 def _value(row: Budget) -> str:

@@ -8,8 +8,10 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from routing import spending
-from routing.models import ApiKey, Limit
+from routing.forms.budgets import choices_of
+from routing.models import ApiKey, Limit, Scope
 
+COLUMNS = {Scope.TEAM: "team_id", Scope.USER: "user_id", Scope.KEY: "api_key_id"}
 NAMES = ("requests_per_minute", "tokens_per_minute", "parallel")
 MOST = 2**31 - 1  # what the columns hold
 
@@ -46,6 +48,34 @@ class LimitForm(LimitFields):
 
     def save(self) -> None:
         self.take_limit(**self.whose)
+
+
+class NewLimitForm(LimitFields):
+    """Limits for whoever has none yet; ``whose`` is scope and id in one, such as ``team:3``."""
+
+    whose = forms.ChoiceField(
+        label=_("for"),
+        error_messages={
+            "required": _("Say whose limits they are."),
+            "invalid_choice": _("There is no such choice any more."),
+        },
+    )
+    field_order = ("whose", *NAMES)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        taken = {":".join(map(str, spending.whose(row))) for row in Limit.objects.all()}
+        self.fields["whose"].choices = [("", "---------"), *choices_of(*COLUMNS, without=taken)]  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        if not self.errors and not any(data[name] for name in NAMES):
+            raise forms.ValidationError(_("Give at least one figure."))
+        return data
+
+    def save(self) -> None:
+        scope, _colon, id = self.cleaned_data["whose"].partition(":")
+        self.take_limit(**{COLUMNS[Scope(scope)]: int(id)})
 
 
 def limit_of(key: ApiKey) -> Limit | None:

@@ -122,7 +122,8 @@ class Memory:
             return refused
         second = int(now)
         for found, window in zip(windows, claim.windows, strict=True):
-            found.add(second, window.amount)
+            if window.amount:
+                found.add(second, window.amount)
         for slot in claim.slots:
             self._slots.setdefault(slot.key, set()).add(claim.id)
         for key in claim.drop:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from django.test import Client
 from django.utils import timezone
 
-from routing import keys, spending
+from routing import keys, levels, spending
 from routing.models import ApiKey, Budget, IpRule, Limit
 
 pytestmark = pytest.mark.django_db
 FIGURES = {"requests_per_minute": "60", "tokens_per_minute": "", "parallel": "4"}
 KEY = {"name": "ci", "patterns": "*"}
 ADDRESSES = "/dashboard/addresses/"
+LIMITS = "/dashboard/limits/"
 
 
 @pytest.fixture
@@ -77,6 +79,65 @@ def test_a_team_s_and_a_user_s(admin: Client, scope: str, member: Any, team: Any
     assert (scope, row.pk) in spending.live_limits()
     assert admin.post(place, dict.fromkeys(FIGURES, "")).status_code == 302
     assert figures() == []
+
+
+def test_all_limits_on_one_page(admin: Client, member: Any, team: Any) -> None:
+    assert "No limit yet" in admin.get(LIMITS).content.decode()
+    key, _ = keys.create(name="ci", owner=member)
+    for whose in (f"key:{key.pk}", f"user:{member.pk}", f"team:{team.pk}"):
+        assert admin.post(f"{LIMITS}new/", FIGURES | {"whose": whose}).status_code == 302
+        again = errors(admin.post(f"{LIMITS}new/", FIGURES | {"whose": whose}))
+        assert again == {"whose": ["There is no such choice any more."]}
+    assert sorted(figures()) == [("key", 60, None, 4), ("team", 60, None, 4), ("user", 60, None, 4)]
+    page = admin.get(LIMITS).content.decode()
+    assert [name in page for name in ("ci (", member.email, "Research")] == [True] * 3 and page.count(">60<") == 3
+    for row in Limit.objects.all():
+        assert admin.get(f"{LIMITS}{row.pk}/").status_code == 200
+        assert admin.post(f"{LIMITS}{row.pk}/", FIGURES | {"requests_per_minute": "7"}).status_code == 302
+    assert {row[1] for row in figures()} == {7}
+    for row in Limit.objects.all():
+        assert admin.get(f"{LIMITS}{row.pk}/delete/").status_code == 200
+        assert admin.post(f"{LIMITS}{row.pk}/delete/").status_code == 302
+    assert figures() == []
+
+
+def test_limits_that_limit_nothing_are_not_made(admin: Client, team: Any) -> None:
+    empty = dict.fromkeys(FIGURES, "")
+    assert list(errors(admin.post(f"{LIMITS}new/", empty | {"whose": f"team:{team.pk}"}))) == ["__all__"]
+    assert errors(admin.post(f"{LIMITS}new/", FIGURES | {"whose": ""})) == {"whose": ["Say whose limits they are."]}
+    assert list(errors(admin.post(f"{LIMITS}new/", FIGURES | {"whose": "tier:cheap"}))) == ["whose"]
+    assert not Limit.objects.exists()
+
+
+def test_others_may_not_see_the_limits_of_all(client: Client, member: Any, team: Any) -> None:
+    row = Limit.objects.create(team=team, parallel=1)
+    client.force_login(member)
+    for place in (LIMITS, f"{LIMITS}new/", f"{LIMITS}{row.pk}/", f"{LIMITS}{row.pk}/delete/"):
+        assert (client.get(place).status_code, client.post(place, FIGURES).status_code) == (403, 403)
+    assert figures() == [("team", None, None, 1)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_counts_now_stands_beside_the_limit(
+    gateway: Any, upstream: Any, admin_user: Any, team: Any, make_provider: Any
+) -> None:
+    make_provider("acme", upstream.url)
+    key, text = keys.create(name="ci", owner=admin_user, team=team)
+    Limit.objects.create(api_key=key, requests_per_minute=60)
+    Limit.objects.create(team=team, tokens_per_minute=9000, parallel=3)
+    gateway.settle()
+    with httpx.Client(base_url=gateway.root, headers={"Authorization": f"Bearer {text}"}) as caller:
+        for _ in range(2):
+            body = {"model": "acme/large", "messages": [{"role": "user", "content": "Hello"}]}
+            assert caller.post("/v1/chat/completions", json=body).status_code == 200
+    spent = sum(row.input_tokens + row.output_tokens for row in gateway.records(2))
+    first, second = levels.used(Limit.objects.order_by("pk")).values()
+    assert (first, second) == ({"requests": 2}, {"tokens": spent}) and spent
+    browser = Client()
+    browser.force_login(admin_user)
+    page = browser.get(LIMITS).content.decode()
+    assert "2 / 60" in page and f"{spent} / 9,000" in page
+    assert levels.used(Limit.objects.order_by("pk"))[Limit.objects.get(api_key=key).pk] == {"requests": 2}
 
 
 def test_rules_for_addresses_are_added_and_deleted(admin: Client) -> None:
