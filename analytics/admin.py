@@ -22,6 +22,7 @@ class UsageRecordAdmin(ModelAdmin):
         "input_tokens",
         "output_tokens",
         "cost_usd",
+        "flat_rate",
         "latency_ms",
     )
     list_filter = ("result",)

@@ -29,6 +29,10 @@ class NewestFirst(CursorPagination):
 
 
 class RequestSerializer(serializers.ModelSerializer[UsageRecord]):
+    """``cost_usd`` is by the model's prices, ``charged_usd`` what was charged of it: nothing where ``flat_rate``."""
+
+    charged_usd = serializers.DecimalField(max_digits=18, decimal_places=10, read_only=True, allow_null=True)
+
     class Meta:
         model = UsageRecord
         exclude = ["id"]
@@ -87,7 +91,8 @@ class RequestViewSet(viewsets.ReadOnlyModelViewSet[UsageRecord]):
 
 
 class StepFiguresSerializer(serializers.Serializer[Any]):
-    """One step. ``requests`` are attempts; times are medians in milliseconds, ``success_rate`` percent, cost USD."""
+    """One step. ``requests`` are attempts; times are medians in milliseconds, ``success_rate`` percent, cost USD;
+    ``notional`` is what flat-rate use would have cost."""
 
     step = serializers.CharField()
     current = serializers.BooleanField()
@@ -100,6 +105,7 @@ class StepFiguresSerializer(serializers.Serializer[Any]):
     first_byte_ms = serializers.IntegerField(allow_null=True)
     tokens = serializers.IntegerField()
     cost = serializers.DecimalField(max_digits=20, decimal_places=10)
+    notional = serializers.DecimalField(max_digits=20, decimal_places=10)
 
 
 class ComboFiguresSerializer(serializers.Serializer[Any]):

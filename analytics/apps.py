@@ -11,9 +11,11 @@ class AnalyticsConfig(AppConfig):
     verbose_name = _("Analytics")
 
     def ready(self) -> None:
-        from routing.trial import tried
+        from analytics.ledger import standing
+        from routing import trial
 
-        tried.connect(_keep, dispatch_uid="trials of combos")
+        trial.tried.connect(_keep, dispatch_uid="trials of combos")
+        trial.go_by(standing)
 
 
 def _keep(outcomes: Any, **kwargs: Any) -> None:

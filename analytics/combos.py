@@ -27,7 +27,7 @@ MOST = 5000
 KINDS = frozenset(Kind)  # of failures; an attempt that ended otherwise says nothing of the step
 COLUMNS = (
     "started_at", "result", "provider", "model", "attempts", "first_byte_ms", "input_tokens", "output_tokens",
-    "cost_usd",
+    "cost_usd", "flat_rate",
 )  # fmt: skip
 Place = tuple[str, str]  # provider, model
 
@@ -36,7 +36,8 @@ Place = tuple[str, str]  # provider, model
 class StepFigures:
     """``requests`` are attempts at the step; ``fallbacks`` those that failed and were followed by another attempt.
     Times are medians in milliseconds: ``latency_ms`` of whole attempts that answered, ``first_byte_ms`` of requests
-    that began with this step. ``cost`` is USD, without what has no known price. ``current``: a step of the combo as it
+    that began with this step. ``cost`` is USD charged, without what has no known price, ``notional`` what flat-rate use
+    would have cost. ``current``: a step of the combo as it
     is now."""
 
     step: str
@@ -47,6 +48,7 @@ class StepFigures:
     fallbacks: int = 0
     tokens: int = 0
     cost: Decimal = Decimal(0)
+    notional: Decimal = Decimal(0)
     latencies: list[int] = field(default_factory=list)
     first_bytes: list[int] = field(default_factory=list)
 
@@ -122,7 +124,10 @@ def _count(row: Mapping[str, Any], found: dict[str, StepFigures], places: Mappin
     if row["provider"] and attempts:
         last = _of(found, places, row["provider"], row["model"])
         last.tokens += row["input_tokens"] + row["output_tokens"]
-        last.cost += row["cost_usd"] or 0
+        if row["flat_rate"]:
+            last.notional += row["cost_usd"] or 0
+        else:
+            last.cost += row["cost_usd"] or 0
         if len(attempts) == 1 and row["first_byte_ms"] is not None:
             last.first_bytes.append(row["first_byte_ms"])
 

@@ -69,6 +69,7 @@ class _Meters:
     rejected: Counter
     tokens: Counter
     cost: Counter
+    notional: Counter
     attempts: Counter
     latency: Histogram
     first_byte: Histogram
@@ -104,6 +105,7 @@ def _meters() -> _Meters:
             "tokens", "Tokens; cached and cache_write are parts of input, reasoning of output.", "class", "provider"
         ),
         counter("cost_usd", "Cost of answered requests in USD.", "provider"),
+        counter("notional_usd", "What flat-rate use, which is not charged, would have cost in USD.", "provider"),
         counter("upstream_attempts", "Tries of single connections, by how they ended.", "kind", "provider"),
         histogram("request_seconds", "From the request's first byte to the reply's last.", "operation", "provider"),
         histogram("first_byte_seconds", "From the request's first byte to the reply's first.", "operation", "provider"),
@@ -162,7 +164,7 @@ def _tally(totals: dict[tuple[str, ...], float], o: Outcome) -> None:
     totals["tokens", "output", o.provider] += usage.output
     totals["tokens", "reasoning", o.provider] += usage.reasoning
     if o.cost_usd:
-        totals["cost", o.provider] += float(o.cost_usd)
+        totals["notional" if o.flat_rate else "cost", o.provider] += float(o.cost_usd)
     for attempt in o.attempts:
         totals["attempts", attempt.kind, attempt.provider] += 1
 

@@ -76,6 +76,11 @@ class UsageRecord(models.Model):
     def __str__(self) -> str:
         return self.request_id
 
+    @property
+    def charged_usd(self) -> Decimal | None:
+        """USD that were charged: nothing at a flat rate, whose cost is notional. None: not known."""
+        return Decimal(0) if self.flat_rate and self.cost_usd is not None else self.cost_usd
+
 
 class HourlyUsage(models.Model):
     """Sums of an hour per key, provider and model; every chart of more than the newest rows reads these."""

@@ -11,7 +11,7 @@ from routing import health
 from routing.board import Board, Verdict
 from routing.plan import plan
 from routing.reserves import reserved
-from routing.resolve import Branch, left_out, resolve
+from routing.resolve import Branch, LeftOut, left_out, resolve
 from routing.snapshot import Caller, Snapshot
 
 
@@ -30,12 +30,12 @@ class Candidate:
 @dataclass(frozen=True, slots=True)
 class Preview:
     """``combo``: name of the combo that the name stands for, "" for a single model. ``left_out``: its steps that stand
-    for nothing now, each with why. ``refusal`` instead of candidates when the caller would be refused at once."""
+    for nothing now. ``refusal`` instead of candidates when the caller would be refused at once."""
 
     name: str
     combo: str = ""
     candidates: tuple[Candidate, ...] = ()
-    left_out: tuple[tuple[str, str], ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     refusal: Refusal | None = None
 
 

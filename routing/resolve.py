@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from providers.wire.errors import Refusal
 from routing.patterns import is_plain, matches
@@ -24,13 +25,21 @@ class Leaf:
     model: str
 
 
+class LeftOut(NamedTuple):
+    """A step that stands for nothing now: its name, why in a sentence, and the code of that (a refusal's)."""
+
+    name: str
+    why: str
+    code: str
+
+
 @dataclass(frozen=True, slots=True)
 class Branch:
     """A combo and what its steps stand for; steps that stand for nothing now are left out."""
 
     combo: Combo
     children: tuple[tuple[Node, int], ...]  # (node, weight)
-    left_out: tuple[tuple[str, str], ...] = ()  # (name of a step, why it stands for nothing)
+    left_out: tuple[LeftOut, ...] = ()
 
 
 Node = Leaf | Branch
@@ -100,8 +109,8 @@ def rules(snapshot: Snapshot, name: str) -> Iterator[Rule]:
             yield Rule("bare", name, f"{provider.entry.id}/{name}")
 
 
-def left_out(node: Node) -> Iterator[tuple[str, str]]:
-    """Steps of the combo, and of combos in it, that stand for nothing now: (name, why)."""
+def left_out(node: Node) -> Iterator[LeftOut]:
+    """Steps of the combo, and of combos in it, that stand for nothing now."""
     if isinstance(node, Branch):
         yield from node.left_out
         for child, _ in node.children:
@@ -183,7 +192,7 @@ def _branch(snapshot: Snapshot, combo: Combo, depth: int) -> Branch:
     if depth >= DEEPEST:
         raise Refusal(503, f"The combo '{combo.name}' is nested too deeply.", type="server_error", code="bad_combo")
     children: list[tuple[Node, int]] = []
-    left_out: list[tuple[str, str]] = []
+    left_out: list[LeftOut] = []
     for step in combo.steps or (EVERY_MODEL if combo.strategy == "tiers" else ()):
         if not is_plain(step.name):
             children.extend((leaf, step.weight) for leaf in matching(snapshot, step.name))
@@ -191,7 +200,7 @@ def _branch(snapshot: Snapshot, combo: Combo, depth: int) -> Branch:
         try:
             children.append((find(snapshot, step.name, depth + 1), step.weight))
         except Refusal as why:  # a step that is switched off or gone leaves the others
-            left_out.append((step.name, why.message))
+            left_out.append(LeftOut(step.name, why.message, why.code or ""))
     if not children:
         raise Refusal(
             503, f"No step of the combo '{combo.name}' can be used now.", type="server_error", code="no_usable_step"

@@ -20,13 +20,15 @@ USABLE, RESTING, GONE = "usable", "resting", "gone"
 @dataclass(frozen=True, slots=True)
 class Standing:
     """``state`` is USABLE, RESTING (``seconds`` until the first of it comes back, ``why`` a code of
-    ``routing.words``) or GONE (``why`` in words). ``models`` is how many models a pattern or combo stands for now."""
+    ``routing.words``) or GONE (``why`` in a sentence, with its ``code``). ``models`` is how many models a pattern or
+    combo stands for now."""
 
     step: Step
     state: str
     why: str = ""
     seconds: float = 0.0
     models: int = 1
+    code: str = ""
 
 
 def standing(snapshot: Snapshot, board: Board, steps: Iterable[Step]) -> list[Standing]:
@@ -48,7 +50,7 @@ def _standing(snapshot: Snapshot, board: Board, step: Step) -> Standing:
     try:
         leaves = leaves_of(snapshot, step.model)
     except Refusal as refusal:
-        return Standing(step, GONE, refusal.message, models=0)
+        return Standing(step, GONE, refusal.message, models=0, code=refusal.code or "")
     if not leaves:
         return Standing(step, GONE, models=0)
     verdicts = list(_verdicts(snapshot, board, leaves))

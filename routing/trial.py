@@ -1,8 +1,9 @@
 """A combo tried out: a tiny chat goes through each of its steps, by the same path as clients' requests.
 
 A gateway of its own does it, with a board of its own: what rests is asked as well, and nothing that a trial meets is
-held against anybody. Each request is told to ``tried``, so that the log and the cost show it under the name of whoever
-tried and no client key.
+held against anybody. What holds for everybody's requests holds for these: policies, and the budgets of everybody, of
+providers and of tiers. Each is told to ``tried``, so that the log and the cost show it under the name of whoever tried
+and no client key.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 import json
 import logging
 import secrets
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from routing.combos import Step
 from routing.gateway.consumer import Gateway
 from routing.gateway.exchange import Limits
 from routing.gateway.outcome import AttemptNote, Outcome
+from routing.gateway.purses import Ledger
 from routing.patterns import is_plain
 from routing.plan import plan
 from routing.preview import board_now
@@ -31,6 +33,7 @@ from routing.resolve import EVERY_MODEL, find
 from routing.snapshot import Caller, Combo, Snapshot
 from routing.snapshot import Step as LiveStep
 from routing.standing import leaves_of
+from routing.state import Memory, State
 
 log = logging.getLogger(__name__)
 tried = Signal()  # outcomes: list[Outcome]
@@ -44,7 +47,7 @@ WORDS = [{"role": "user", "content": "Answer with the one word OK."}]
 @dataclass(frozen=True, slots=True)
 class Tried:
     """One request of a trial. ``step`` is the combo's, ``asked`` the name in the request; ``attempts`` as in the log,
-    ``message`` is why there was no answer."""
+    ``message`` is why there was no answer, ``code`` says the same."""
 
     step: str
     asked: str
@@ -55,6 +58,7 @@ class Tried:
     ms: int
     message: str
     attempts: tuple[AttemptNote, ...] = ()
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +76,22 @@ def run(name: str, strategy: str, steps: Sequence[Step], *, user_id: int | None)
     built = publish.build()
     combo = Combo(name, strategy, tuple(LiveStep(step.model, step.weight) for step in steps))
     # A client's name goes by the patterns of aliases, a step's does not: here steps are asked for by clients' ways.
-    # Without the views of teams, connections that are a team's own are tried as well.
-    snapshot = replace(built, combos={**built.combos, name: combo}, wildcards=(), views={})
+    # Without the views of teams, connections that are a team's own are tried as well; nobody asks from an address.
+    snapshot = replace(built, combos={**built.combos, name: combo}, wildcards=(), views={}, addresses=None)
     names = list(_names(snapshot, combo))
     outcomes = asyncio.run(_ask_all(snapshot, [asked for _, asked in names[:MOST_TRIED]], user_id))
     tried.send(sender=run, outcomes=[outcome for outcome in outcomes if outcome is not None])
     results = tuple(map(_tried, names, outcomes))
     return Trial(results, _winner(snapshot, combo, results), max(len(names) - MOST_TRIED, 0))
+
+
+def go_by(ledger: Ledger) -> None:
+    """Where to look up what budgets have spent; without it, attempts that a hard budget counts are refused."""
+    global _ledger
+    _ledger = ledger
+
+
+_ledger: Ledger | None = None
 
 
 def _names(snapshot: Snapshot, combo: Combo) -> Iterator[tuple[str, str]]:
@@ -98,13 +111,14 @@ def _names(snapshot: Snapshot, combo: Combo) -> Iterator[tuple[str, str]]:
 async def _ask_all(snapshot: Snapshot, names: Sequence[str], user_id: int | None) -> list[Outcome | None]:
     """The outcome of each; None of one that the gateway refused before there could be any."""
     key = secrets.token_urlsafe(32)
-    caller = Caller(key_id=None, key_name=NAME, user_id=user_id)
+    caller = Caller(key_id=None, key_name=NAME, user_id=user_id, policies=snapshot.policies)
     callers = {hashlib.sha256(key.encode()).hexdigest(): caller}
     gate = asyncio.Semaphore(AT_ONCE)
+    state = Memory()
 
     async def one(name: str) -> Outcome | None:
         outcomes: list[Outcome] = []
-        gateway = Gateway(outcomes.append, _complain, lambda why: None, limits=Limits(total_seconds=SECONDS))
+        gateway = _gateway(outcomes.append, state)
         gateway.publish(replace(snapshot, callers=callers))
         async with gate:
             try:
@@ -114,6 +128,12 @@ async def _ask_all(snapshot: Snapshot, names: Sequence[str], user_id: int | None
         return outcomes[0] if outcomes else None
 
     return list(await asyncio.gather(*map(one, names)))
+
+
+def _gateway(sink: Callable[[Outcome], None], state: State) -> Gateway:
+    """``state`` is one of all: what one request may cost is reserved while the others are asked."""
+    limits = Limits(total_seconds=SECONDS)
+    return Gateway(sink, _complain, lambda why: None, limits=limits, state=state, ledger=_ledger)
 
 
 def _request(key: str, model: str) -> tuple[dict[str, Any], Any, Any]:
@@ -160,6 +180,7 @@ def _tried(name: tuple[str, str], outcome: Outcome | None) -> Tried:
         outcome.latency_ms,
         outcome.error_message,
         outcome.attempts,
+        outcome.error_kind,
     )
 
 

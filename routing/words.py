@@ -56,11 +56,26 @@ SKIPS: Mapping[str, Promise] = {
     "breaker_open": _("its circuit breaker is open"),
     "busy": _("it may not be asked faster"),
     "quota_reserve": _("no more than the reserve is left of its quota"),
-    "budget": _("its budget is spent"),
     "queue_too_long": _("its turn did not come in time"),
     "attempts_used_up": _("the request had made all its attempts"),
     "time_used_up": _("the time to begin attempts was over"),
     "retry_budget": _("the provider fails and has been asked again often enough"),
+}
+
+# Refusals of the gateway, as why a step stands for nothing, an attempt was not made, or a name is not answered.
+REFUSALS: Mapping[str, Promise] = {
+    "invalid_value": _("this is no model name"),
+    "model_not_found": _("there is no such model"),
+    "ambiguous_model": _("several providers have this model; the provider must stand before it"),
+    "model_not_allowed": _("the key may not use this model"),
+    "no_connection": _("its provider has no connection that can be used"),
+    "no_connection_for_key": _("the connections of its provider belong to a team"),
+    "bad_combo": _("the combo is nested too deeply"),
+    "no_usable_step": _("no step of the combo can be used now"),
+    "budget_exceeded": _("a budget is used up"),
+    "budget_unavailable": _("what was spent of a budget cannot be looked up"),
+    "model_without_price": _("the model has no price, and a budget must not be exceeded"),
+    "all_connections_resting": _("all connections rest"),
 }
 
 
@@ -70,5 +85,10 @@ def of_attempt(kind: str) -> str:
 
 
 def of_skip(why: str) -> str:
-    """Why a candidate was not asked; free text (a step that stands for nothing) stays as it is."""
-    return str(SKIPS[why]) if why in SKIPS else of_attempt(why)
+    """Why a candidate was not asked; free text (of older records) stays as it is."""
+    return str(SKIPS[why]) if why in SKIPS else of_refusal(why, of_attempt(why))
+
+
+def of_refusal(code: str, message: str) -> str:
+    """Why the gateway refuses, in words; a code without any leaves the message as it is."""
+    return str(REFUSALS[code]) if code in REFUSALS else message

@@ -105,6 +105,12 @@ def skip_words(why: str) -> str:
     return words.of_skip(why)
 
 
+@register.filter
+def refusal_words(message: str, code: str) -> str:
+    """Why the gateway refuses, in words."""
+    return words.of_refusal(code, message)
+
+
 @register.simple_tag
 def languages() -> Iterable[tuple[str, str]]:
     """Code and own name of every language of the dashboard."""

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from drf_spectacular.utils import extend_schema, extend_schema_field
+from msgspec.structs import asdict
 from rest_framework import serializers, viewsets
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api_auth import SignedIn, SiteAdministrator
 from accounts.models import User
 from accounts.permissions import is_site_admin
-from routing import combos, keys, publish
+from routing import combos, keys, publish, trial
 from routing.api.shared import METHODS, MOST_STEPS
 from routing.models import Alias, ApiKey, Combo, Strategy
 from routing.preview import Candidate, Preview, board_now, preview
@@ -91,6 +93,34 @@ class ComboSerializer(serializers.ModelSerializer[Combo]):
         return Combo.objects.get(pk=row.pk)  # without the steps that were prefetched before
 
 
+class TriedSerializer(serializers.Serializer[trial.Tried]):
+    """One request. ``step`` is the combo's, ``asked`` the name in the request; ``attempts`` as in the request log."""
+
+    step = serializers.CharField()
+    asked = serializers.CharField()
+    ok = serializers.BooleanField()
+    provider = serializers.CharField()
+    connection = serializers.CharField()
+    model = serializers.CharField()
+    ms = serializers.IntegerField()
+    code = serializers.CharField()
+    message = serializers.CharField()
+    attempts = serializers.ListField(child=serializers.DictField())
+
+    def to_representation(self, found: trial.Tried) -> dict[str, Any]:
+        plain = {name: getattr(found, name) for name in self.fields if name != "attempts"}
+        return plain | {"attempts": [asdict(attempt) for attempt in found.attempts]}
+
+
+class TrialSerializer(serializers.Serializer[trial.Trial]):
+    """``winner``: the first, in the order the combo has now, that answered. ``left_out``: how many more models its
+    patterns stand for than were tried."""
+
+    winner = TriedSerializer(allow_null=True)
+    results = TriedSerializer(many=True)
+    left_out = serializers.IntegerField()
+
+
 class ComboViewSet(viewsets.ModelViewSet[Combo]):
     """Combos: named chains of models."""
 
@@ -99,6 +129,14 @@ class ComboViewSet(viewsets.ModelViewSet[Combo]):
     permission_classes = [SiteAdministrator]
     http_method_names = METHODS
     lookup_value_regex = "[0-9]+"
+
+    @extend_schema(request=None, responses=TrialSerializer)
+    @action(detail=True, methods=["post"])
+    def test(self, request: Request, pk: str) -> Response:
+        """Send a tiny chat through every step; it takes as long as the slowest and costs a few tokens."""
+        combo: Combo = self.get_object()
+        found = trial.run(combo.name, combo.strategy, combos.steps_of(combo), user_id=request.user.pk)
+        return Response(TrialSerializer(found).data)
 
 
 class AliasSerializer(serializers.ModelSerializer[Alias]):
@@ -157,7 +195,8 @@ class CandidateSerializer(serializers.Serializer[Any]):
 
 
 class PreviewSerializer(serializers.Serializer[Any]):
-    """The attempts that would be made, in order; ``why`` and ``seconds`` of those that would not be made now."""
+    """The attempts that would be made, in order; ``why`` and ``seconds`` of those that would not be made now.
+    ``left_out``: steps that stand for nothing now, each as name, sentence and code."""
 
     name = serializers.CharField()
     combo = serializers.CharField()

@@ -278,10 +278,12 @@ class Tries:
         )
         return attempt
 
-    def skipped(self, name: str, why: str) -> None:
+    def skipped(self, name: str, why: str, code: str) -> None:
         """A step of a combo that stands for nothing now."""
         if len(self.skips) < MOST_SKIPS:
-            self.skips.append(SkipNote(provider="", connection="", model=name, why=why[:LONGEST_WHY], seconds=None))
+            self.skips.append(
+                SkipNote(provider="", connection="", model=name, why=why[:LONGEST_WHY], seconds=None, code=code)
+            )
 
     # -- the trail ---------------------------------------------------------------------------------------------------
     def _skip(self, attempt: Attempt, verdict: Verdict) -> None:

@@ -129,8 +129,8 @@ class Exchange:
             claim=self.claim,
             gate=ticket.gate,
         )
-        for name, why in left_out(node):
-            self.tries.skipped(name, why)
+        for step in left_out(node):
+            self.tries.skipped(*step)
         self.record.notes, self.record.skips = self.tries.notes, self.tries.skips
         return ticket
 
@@ -267,7 +267,9 @@ class Exchange:
         if dropped:
             headers.append((b"x-omniroute-dropped", UNSAFE.sub("_", ",".join(dropped))[:LONGEST_HEADER].encode()))
         if whole and self.record.cost_usd is not None:
-            headers.append((b"x-omniroute-cost-usd", f"{self.record.cost_usd:f}".encode()))
+            headers.append((b"x-omniroute-cost-usd", f"{self.record.charged_usd:f}".encode()))
+            if self.record.flat_rate:
+                headers.append((b"x-omniroute-notional-usd", f"{self.record.cost_usd:f}".encode()))
         return tuple(headers)
 
     def error_headers(self) -> tuple[Header, ...]:

@@ -33,13 +33,15 @@ class AttemptNote(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 class SkipNote(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A candidate that was not asked. ``why``: a kind of failure that it rests after, or ``breaker_open``, ``busy``,
-    ``quota_reserve``, ``budget``, …; ``seconds`` until that ends, where it is known."""
+    ``quota_reserve``, ``budget_exceeded``, …; of a step that stands for nothing a sentence, whose ``code`` says the
+    same; ``seconds`` until that ends, where it is known."""
 
     provider: str
     connection: str
     model: str
     why: str
     seconds: float | None
+    code: str = ""
 
 
 RATES = (

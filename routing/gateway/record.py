@@ -73,6 +73,11 @@ class Record:
         answered = self.usage is not None and self.usage.units is not None
         return self.cost_usd is None and (answered or self.pending is not None)
 
+    @property
+    def charged_usd(self) -> Decimal | None:
+        """What is charged: nothing at a flat rate, whose cost is notional. None: not known."""
+        return Decimal(0) if self.flat_rate and self.cost_usd is not None else self.cost_usd
+
     def ended_badly(self, *, charge: bool, left: bool) -> None:
         """If nothing came out of it, it costs nothing; or, with ``charge``, its input when the client has ``left``
         while a provider worked on it. A failure that the provider told is no provider's to charge."""

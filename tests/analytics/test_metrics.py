@@ -46,7 +46,8 @@ def test_outcomes_become_figures() -> None:
     failed = outcome(
         provider="acme", status=502, result="failed", error_kind="server_error", usage=Usage(), cost_usd=None
     )
-    metrics.observe([answered, answered, failed])
+    flat = outcome(provider="plan", usage=usage, cost_usd=Decimal(2), flat_rate=True)
+    metrics.observe([answered, answered, failed, flat])
     metrics.reject("unknown_key")
     metrics.watch(in_flight=lambda: 3, waiting=lambda: 12, lost=lambda: 0)
     found = lines()
@@ -60,6 +61,7 @@ def test_outcomes_become_figures() -> None:
         'omniroute_tokens_total{class="output",provider="acme"} 40.0',
         'omniroute_tokens_total{class="reasoning",provider="acme"} 10.0',
         'omniroute_cost_usd_total{provider="acme"} 1.0',
+        'omniroute_notional_usd_total{provider="plan"} 2.0',
         'omniroute_upstream_attempts_total{kind="rate_limited",provider="acme"} 4.0',
         'omniroute_request_seconds_bucket{le="0.5",operation="chat",provider="acme"} 0.0',
         'omniroute_request_seconds_bucket{le="1.0",operation="chat",provider="acme"} 3.0',

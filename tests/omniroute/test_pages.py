@@ -215,6 +215,19 @@ def test_the_overview_tells_flat_rate_use_apart_from_the_cost(admin: Client) -> 
         tasks.roll_up()
 
 
+def test_flat_rate_use_is_marked_wherever_its_cost_is_told(admin: Client) -> None:
+    record(cost_usd="2", request_id="charged")
+    assert "flat rate" not in text(admin, "analytics:requests")
+    record(cost_usd="3", flat_rate=True, request_id="flat")
+    assert text(admin, "analytics:requests").count("flat rate") == 1
+    page = text(admin, "analytics:request", "flat")
+    assert "flat rate" in page and "$0.00" in page and "would have cost <bdi>$3.00</bdi>" in page
+    assert "flat rate" not in text(admin, "analytics:request", "charged")
+    told = {row["request_id"]: row for row in admin.get("/api/v1/requests/").json()["results"]}
+    assert [told[name]["charged_usd"] for name in ("charged", "flat")] == ["2.0000000000", "0.0000000000"]
+    assert [told[name]["cost_usd"] for name in ("charged", "flat")] == ["2.0000000000", "3.0000000000"]
+
+
 def test_the_notice_is_shown_as_text(as_member: Client) -> None:
     GatewaySettings.objects.create(notice="<b>Sunday</b>")
     page = text(as_member, "omniroute:overview")

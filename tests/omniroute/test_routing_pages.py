@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,15 +14,17 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Team, User
-from analytics.models import UsageRecord
+from analytics import ledger
+from analytics.models import LedgerLine, UsageRecord
 from providers import catalogue
 from providers.models import Connection
 from providers.wire.errors import Kind
-from routing import combos, keys, words
+from routing import combos, keys, resolve, words
 from routing.blueprints import BLUEPRINTS
 from routing.board import News
+from routing.gateway import denials
 from routing.health import store
-from routing.models import Alias, ApiKey, Combo, HealthState, Strategy, TeamAccess
+from routing.models import Alias, ApiKey, Budget, Combo, GatewaySettings, HealthState, IpRule, Strategy, TeamAccess
 from tests import simulator as sim
 
 pytestmark = pytest.mark.django_db
@@ -199,7 +204,7 @@ def test_the_list_says_how_each_step_stands(admin: Client, make_provider: Any) -
         ("gone/x", "gone"),
     ]
     page = text(admin, "routing:combos")
-    assert "data-until" in page and "&#x27;gone/x&#x27; does not exist" in page
+    assert "data-until" in page and ">there is no such model<" in page
 
 
 def test_templates_fill_the_form(admin: Client) -> None:
@@ -229,6 +234,35 @@ def test_every_strategy_and_code_has_words() -> None:
     assert set(words.STRATEGIES) == set(Strategy.values)
     assert set(Kind) <= set(words.KINDS)
     assert words.of_skip("The model 'x' does not exist.") == "The model 'x' does not exist."
+    # What the gateway refuses with while it looks for somebody to ask: pages say all of it in words.
+    sources = [inspect.getsource(module) for module in (resolve, denials)]
+    codes = set(re.findall(r'code="([a-z_]+)"', "".join(sources)))
+    callers = {"rate_limit_exceeded", "concurrency_limit_exceeded", "address_not_allowed"}  # before any candidate
+    assert codes - callers <= set(words.REFUSALS) and len(codes - callers) > 8
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_trial_goes_by_the_budgets_of_everybody_and_of_providers(
+    admin: Client, upstream: Any, make_provider: Any
+) -> None:
+    for name in ("acme", "beta"):
+        make_provider(name, upstream.url, input_price="1", output_price="1")
+    row = combo("fast", "acme/large", "beta/large")
+    Budget.objects.create(scope="global", limit_usd=5)
+    spent = Budget.objects.create(scope="provider", provider_id="acme", limit_usd=1)
+    ledger.adjust(spent.pk, Decimal(1), "", timezone.now())
+    IpRule.objects.create(network="203.0.113.7", allow=True)
+    GatewaySettings(address_mode="allow").save()
+    place = reverse("routing:combo_test", args=[row.pk])
+    first, second = admin.post(place).context["trial"].results
+    assert (first.ok, first.code, second.ok) == (False, "budget_exceeded", True)
+    assert "a budget is used up" in admin.post(place).content.decode()
+    assert LedgerLine.objects.exclude(budget_id=spent.pk).count() == 2
+    ledger.adjust(spent.pk, Decimal("-0.5"), "", timezone.now())
+    told = admin.post(f"/api/v1/combos/{row.pk}/test/").json()
+    assert [(one["step"], one["ok"]) for one in told["results"]] == [("acme/large", True), ("beta/large", True)]
+    assert told["winner"]["provider"] == "acme" and told["results"][0]["attempts"][0]["kind"] == "ok"
+    assert upstream.count == 4
 
 
 # -- the trial --------------------------------------------------------------------------------------------------------
@@ -281,14 +315,16 @@ def test_figures_of_steps(admin: Client, make_provider: Any) -> None:
     asked(3, ("acme", "client_gone", 7))
     asked(4, ("acme", "ok", 1), name="other")
     asked(5, ("gone", "ok", 1), days=3)
+    asked(6, ("beta", "ok", 300), flat_rate=True)
     day = admin.get(reverse("analytics:combo", args=[row.pk])).context["found"]
     acme, beta = day.steps
-    assert (day.requests, day.bounded) == (3, False)
+    assert (day.requests, day.bounded) == (4, False)
     assert (acme.requests, acme.answered, acme.failed, acme.fallbacks, acme.success_rate) == (3, 1, 1, 1, 50)
     assert (acme.latency_ms, acme.first_byte_ms, acme.tokens, str(acme.cost)) == (100, 40, 30, "0.5000000000")
-    assert (beta.requests, beta.latency_ms, beta.first_byte_ms, beta.fallbacks) == (1, 300, None, 0)
+    assert (beta.requests, beta.latency_ms, beta.first_byte_ms, beta.fallbacks) == (2, 300, None, 0)
+    assert (str(beta.cost), str(beta.notional)) == ("0.2500000000", "0.2500000000")
     told = admin.get(f"/api/v1/combo-figures/{row.pk}/", {"hours": "24"}).json()
-    assert (told["requests"], told["steps"][0]["success_rate"], told["steps"][1]["latency_ms"]) == (3, 50, 300)
+    assert (told["requests"], told["steps"][0]["success_rate"], told["steps"][1]["latency_ms"]) == (4, 50, 300)
     assert admin.get(f"/api/v1/combo-figures/{row.pk}/", {"hours": "999"}).status_code == 400
     week = admin.get(reverse("analytics:combo", args=[row.pk]), {"hours": "168"}).context["found"]
     assert [(one.step, one.current) for one in week.steps] == [
@@ -374,7 +410,7 @@ def test_the_preview_shows_order_rests_and_holes(admin: Client, make_provider: A
     shown = admin.get(reverse("routing:preview"), {"model": "quick"}).context
     assert [(one.candidate.provider, one.state) for one in shown["candidates"]] == [("acme", "not"), ("beta", "asked")]
     assert shown["found"].combo == "fast" and shown["rule"].kind == "pattern"
-    assert [name for name, _why in shown["found"].left_out] == ["gone/x"]
+    assert [(step.name, step.code) for step in shown["found"].left_out] == [("gone/x", "model_not_found")]
     assert admin.get(reverse("routing:preview"), {"model": "nothing"}).context["found"].refusal.status == 404
 
 

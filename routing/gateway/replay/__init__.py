@@ -174,7 +174,7 @@ class Replays:
         except (UpstreamFailure, msgspec.MsgspecError):
             return None
         record = exchange.record
-        usage, cost = record.usage, record.cost_usd
+        usage, cost = record.usage, record.charged_usd
         return replace(
             kept,
             include_usage=question.include_usage,
@@ -262,7 +262,7 @@ class Replays:
         kept, record = tape.kept(), exchange.record
         if kept is None:
             return None
-        usage, cost = record.usage, record.cost_usd
+        usage, cost = record.usage, record.charged_usd
         tokens = usage.input + usage.output if usage is not None else 0
         usd = f"{cost:f}" if cost is not None else "0"
         return replace(kept, include_usage=question.include_usage, tokens=tokens, usd=usd)
