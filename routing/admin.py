@@ -18,7 +18,7 @@ from modeltranslation.utils import build_localized_fieldname
 from unfold.admin import ModelAdmin, TabularInline
 
 from routing import combos, keys
-from routing.models import Alias, ApiKey, Budget, Combo, ComboStep, GatewaySettings, IpRule, Limit, Policy
+from routing.models import Alias, ApiKey, Budget, Combo, ComboStep, GatewaySettings, IpRule, Limit, Policy, Scope
 
 
 class ApiKeyForm(forms.ModelForm):
@@ -104,9 +104,13 @@ class AliasAdmin(ModelAdmin):
 
 @admin.register(Limit)
 class LimitAdmin(ModelAdmin):
-    list_display = ("__str__", "scope", "requests_per_minute", "tokens_per_minute", "parallel")
+    list_display = ("__str__", "whose", "requests_per_minute", "tokens_per_minute", "parallel")
     autocomplete_fields = ("api_key", "user", "team")
     list_select_related = ("api_key", "user", "team")
+
+    @admin.display(description=_("scope"))
+    def whose(self, row: Limit) -> str:
+        return str(Scope(row.scope).label)
 
 
 @admin.register(Budget)

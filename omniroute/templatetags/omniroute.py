@@ -43,7 +43,8 @@ def usd(amount: Decimal | float | None) -> str:
 
 @register.filter
 def price(amount: Decimal | str | None) -> str:
-    """USD per million tokens, cents or finer where it matters; a dash when unknown."""
+    """USD with every digit that there is, two at least (prices per million tokens, lines of the ledger); a dash when
+    unknown."""
     if amount is None or amount == "":
         return "–"
     digits = max(2, -int(Decimal(amount).normalize().as_tuple().exponent))

@@ -3,6 +3,8 @@
 Every column of every model whose changes are published is changed in turn, and the snapshot must differ. A column that
 works elsewhere is named in ELSEWHERE with the module that reads it, and must be found in that module's code. A new
 column, or a new model in ``publish.WATCHED``, fails here until something reads it.
+
+To be in the snapshot is not to be read: what the engine's code never asks of it is found as well, by OWNERS.
 """
 
 from __future__ import annotations
@@ -11,9 +13,11 @@ import ast
 import importlib
 import inspect
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +26,7 @@ from django.utils import timezone
 
 from accounts.models import Membership, Team, User
 from providers.models import Connection, Grant, Provider, ProviderModel, Proxy
-from routing import combos, keys, publish
+from routing import combos, keys, publish, snapshot
 from routing.models import (
     Alias,
     ApiKey,
@@ -225,3 +229,45 @@ def test_a_named_reader_must_really_read(rows: dict[Any, models.Model], monkeypa
 def test_no_name_in_the_tables_is_stale() -> None:
     known = {f"{model.__name__}.{field.name}" for model in publish.WATCHED for field in model._meta.concrete_fields}
     assert set(ELSEWHERE) <= known and set(CHANGES) <= known
+
+
+# What the engine calls a value of each class of the snapshot that settings are copied into.
+OWNERS: Mapping[type[Any], set[str]] = {
+    snapshot.Switches: {"switches", "_switches"},
+    snapshot.Caching: {"caching"},
+    snapshot.Limit: {"limit"},
+    snapshot.Budget: {"budget"},
+    snapshot.Caller: {"caller", "_caller"},
+    snapshot.Access: {"access"},
+    snapshot.Combo: {"combo"},
+    snapshot.Step: {"step"},
+}
+ENGINE = ("gateway", "strategies", "state")  # packages of routing, and these of its modules:
+MODULES = ("board", "breakers", "pace", "plan", "reserves", "resolve", "rests", "sessions")
+
+
+@cache
+def asked() -> frozenset[tuple[str, str]]:
+    """(owner, name) of everything that the engine's code reads off something: ``switches.max_attempts``."""
+    root = Path(inspect.getfile(snapshot)).parent
+    files = [path for package in ENGINE for path in (root / package).rglob("*.py")]
+    files += [root / f"{module}.py" for module in MODULES]
+    found = set()
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+                match node.value:
+                    case ast.Name(id=owner) | ast.Attribute(attr=owner):
+                        found.add((owner, node.attr))
+    return frozenset(found)
+
+
+def unasked(owners: set[str], names: set[str]) -> set[str]:
+    return names - {name for owner, name in asked() if owner in owners}
+
+
+@pytest.mark.parametrize("kind", OWNERS, ids=lambda kind: kind.__name__)
+def test_the_engine_asks_for_everything_that_is_published(kind: type[Any]) -> None:
+    names = {field.name for field in fields(kind)}
+    assert unasked(OWNERS[kind], names) == set()
+    assert unasked(OWNERS[kind], names | {"sparkle"}) == {"sparkle"}
