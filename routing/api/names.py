@@ -108,7 +108,7 @@ class TriedSerializer(serializers.Serializer[trial.Tried]):
     attempts = serializers.ListField(child=serializers.DictField())
 
     def to_representation(self, found: trial.Tried) -> dict[str, Any]:
-        plain = {name: getattr(found, name) for name in self.fields if name != "attempts"}
+        plain = {str(name): getattr(found, str(name)) for name in self.fields if name != "attempts"}
         return plain | {"attempts": [asdict(attempt) for attempt in found.attempts]}
 
 
