@@ -78,6 +78,20 @@ REFUSALS: Mapping[str, Promise] = {
     "all_connections_resting": _("all connections rest"),
 }
 
+# Where a price is from (providers.entry.Price.source), or why there was nothing to pay.
+PRICE_SOURCES: Mapping[str, Promise] = {
+    "catalog": _("catalogue"),
+    "override": _("set here"),
+    "genai-prices": _("price list"),
+    "free tier": _("free"),
+    "no output": _("no output"),
+}
+
+
+def of_price(source: str) -> str:
+    """Where a price is from, in words; a source that nobody knows stays as it is."""
+    return str(PRICE_SOURCES[source]) if source in PRICE_SOURCES else source
+
 
 def of_attempt(kind: str) -> str:
     """What became of an attempt, in words; a code that nobody knows stays as it is."""

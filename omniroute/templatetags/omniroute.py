@@ -107,6 +107,12 @@ def skip_words(why: str) -> str:
 
 
 @register.filter
+def source_words(source: str) -> str:
+    """Where a price is from, in words."""
+    return words.of_price(source)
+
+
+@register.filter
 def refusal_words(message: str, code: str) -> str:
     """Why the gateway refuses, in words."""
     return words.of_refusal(code, message)
