@@ -442,7 +442,7 @@ class GatewaySettings(models.Model):
     charge_without_output = models.BooleanField(
         _("charge failures without output"),
         default=False,
-        help_text=_("On: a request that failed or was left counts its input even when nothing came out of it."),
+        help_text=_("On: a request that broke off or was left counts its input even when nothing came out of it."),
     )
     address_mode = models.CharField(_("address rules"), max_length=12, choices=AddressMode, default=AddressMode.BLOCK)
     requests_per_address = models.PositiveIntegerField(
