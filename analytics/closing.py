@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.db.models import Min
+from django.db.models import Min, QuerySet
 from django.utils import timezone
 
 from analytics import ledger
@@ -40,22 +40,26 @@ def close_old() -> int:
 
 
 def _windows(budget: Budget, until: datetime) -> Iterable[Span]:
-    """The windows that were over by then and have lines, the oldest first."""
+    """The windows that were over by then and have lines that are not summed up, the oldest first."""
     if budget.period == "total":
         yield BEGINNING, until
         return
     zone = ZoneInfo(budget.time_zone)
     last, _ = span(budget.period, zone, until)
     begin = BEGINNING
-    while (at := ledger.lines(budget.pk, begin, last).aggregate(at=Min("at"))["at"]) is not None:
+    while (at := _open(budget.pk, begin, last).aggregate(at=Min("at"))["at"]) is not None:
         window = span(budget.period, zone, at)
         yield window
         assert window[1] is not None
         begin = window[1]
 
 
+def _open(budget_id: int, begin: datetime, end: datetime) -> QuerySet[LedgerLine]:
+    return ledger.lines(budget_id, begin, end).exclude(kind=LedgerLine.Kind.OPENING)
+
+
 def _close(budget_id: int, begin: datetime, end: datetime | None) -> int:
-    """Sum up a span's lines, the oldest first; what is one line already stays. Returns how many lines are gone."""
+    """Sum up a span's lines, the oldest first. Returns how many lines there are fewer."""
     fewer = 0
     while (gone := _step(budget_id, begin, end)) > 0:
         fewer += gone
@@ -65,16 +69,16 @@ def _close(budget_id: int, begin: datetime, end: datetime | None) -> int:
 def _step(budget_id: int, begin: datetime, end: datetime | None) -> int:
     with transaction.atomic():
         rows = ledger.lines(budget_id, begin, end).order_by("at", "id")
-        found = list(rows.select_for_update().values_list("pk", "units", "at")[:AT_ONCE])
-        if len(found) < 2:
+        found = list(rows.select_for_update()[:AT_ONCE])
+        if not found or (len(found) == 1 and found[0].kind == LedgerLine.Kind.OPENING):
             return 0
         LedgerLine.objects.create(
             budget_id=budget_id,
             kind=LedgerLine.Kind.OPENING,
-            units=sum(units for _pk, units, _at in found),
-            at=found[-1][2],
+            units=sum(line.units for line in found),
+            at=found[-1].at,
         )
-        gone, _ = LedgerLine.objects.filter(pk__in=[pk for pk, _units, _at in found]).delete()
+        gone, _ = LedgerLine.objects.filter(pk__in=[line.pk for line in found]).delete()
         if gone != len(found):  # somebody else sums up the same
             transaction.set_rollback(True)
             return 0

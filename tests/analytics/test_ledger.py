@@ -206,7 +206,7 @@ def test_old_lines_become_one_and_no_sum_changes(period: str, at_once: int, monk
     last = budgets.standing(row, until).begin
     over = [found for begin, found in lines.items() if begin < last or period == "total"]
     assert over and all(len(found) == 1 for found in over)
-    assert any(found[0].kind == "opening" for found in over) and (period == "total") == (len(over) == 1)
+    assert all(found[0].kind == "opening" for found in over) and (period == "total") == (len(over) == 1)
 
     assert closing.close_old() == 0
     late = over[0][0]

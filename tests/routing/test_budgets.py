@@ -212,7 +212,9 @@ def test_flat_rate_connections_cost_no_budget_anything(client: Client, upstream:
     row = budget(client, "0")
     assert client.chat(model="acme/large").status_code == 429
     upstream.plays(sim.chat("x", usage=sim.Tokens(1, 1000)))
-    assert client.chat(model="plan/large").status_code == 200
+    answered = client.chat(model="plan/large")
+    assert answered.status_code == 200
+    assert [float(answered.headers[f"x-omniroute-{name}-usd"]) for name in ("cost", "notional")] == [0, 1]
     records = client.gateway.records(2)
     assert records[1].flat_rate
     assert records[1].cost_usd == 1
