@@ -93,7 +93,7 @@ class ComboSerializer(serializers.ModelSerializer[Combo]):
         return Combo.objects.get(pk=row.pk)  # without the steps that were prefetched before
 
 
-class TriedSerializer(serializers.Serializer[trial.Tried]):
+class TriedStepSerializer(serializers.Serializer[trial.Tried]):
     """One request. ``step`` is the combo's, ``asked`` the name in the request; ``attempts`` as in the request log."""
 
     step = serializers.CharField()
@@ -112,12 +112,12 @@ class TriedSerializer(serializers.Serializer[trial.Tried]):
         return plain | {"attempts": [asdict(attempt) for attempt in found.attempts]}
 
 
-class TrialSerializer(serializers.Serializer[trial.Trial]):
+class ComboTrialSerializer(serializers.Serializer[trial.Trial]):
     """``winner``: the first, in the order the combo has now, that answered. ``left_out``: how many more models its
     patterns stand for than were tried."""
 
-    winner = TriedSerializer(allow_null=True)
-    results = TriedSerializer(many=True)
+    winner = TriedStepSerializer(allow_null=True)
+    results = TriedStepSerializer(many=True)
     left_out = serializers.IntegerField()
 
 
@@ -130,13 +130,13 @@ class ComboViewSet(viewsets.ModelViewSet[Combo]):
     http_method_names = METHODS
     lookup_value_regex = "[0-9]+"
 
-    @extend_schema(request=None, responses=TrialSerializer)
+    @extend_schema(request=None, responses=ComboTrialSerializer)
     @action(detail=True, methods=["post"])
     def test(self, request: Request, pk: str) -> Response:
         """Send a tiny chat through every step; it takes as long as the slowest and costs a few tokens."""
         combo: Combo = self.get_object()
         found = trial.run(combo.name, combo.strategy, combos.steps_of(combo), user_id=request.user.pk)
-        return Response(TrialSerializer(found).data)
+        return Response(ComboTrialSerializer(found).data)
 
 
 class AliasSerializer(serializers.ModelSerializer[Alias]):
