@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from django.db import connection as database
 
 from providers import grants
-from providers.auth.oauth import OAuth
+from providers.auth.oauth import Login, OAuth
 from providers.entry import Entry
 from providers.models import Grant
 from providers.vault import SecretUnreadable
@@ -37,6 +37,11 @@ def credential(grant: Grant) -> OAuth:
         sends=grants.headers_of(grant),
         includes=flow.includes if flow else {},
     )
+
+
+def login(grant: Grant) -> Login:
+    """For schemes that exchange the login's token for another. Raises vault.SecretUnreadable."""
+    return Login(grants.token_of(grant), renewer(grant.pk), grant.pk)
 
 
 def renewer(pk: int) -> Renew:

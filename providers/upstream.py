@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from providers.auth import schemes, secrets
 from providers.auth.base import Credential
+from providers.auth.oauth import Login
 from providers.entry import Entry
 from providers.failures import classify, retry_after
 from providers.parameters import filled
@@ -81,11 +82,12 @@ def link(
     weight: int = 1,
     parameters: Mapping[str, str] | None = None,
     credential: Credential | None = None,
+    login: Login | None = None,
     team_id: int | None = None,
 ) -> Link:
     """A connection of entry, ready to use. ``secret`` becomes what the entry's auth scheme makes of it, unless a
-    ``credential`` signs each request; ``parameters`` are its own values, None when the entry has them already. Raises
-    ValueError when one is missing or does not fit."""
+    ``credential`` signs each request; ``login`` is the one that gave the secret. ``parameters`` are its own values,
+    None when the entry has them already. Raises ValueError when one is missing or does not fit."""
     values: dict[str, str] = {}
     if parameters is not None:
         values, entry = {**parameters, **entry.values(parameters)}, entry.at(parameters)
@@ -103,7 +105,7 @@ def link(
         headers[carried[0]] = carried[1]
     fixed = tuple((key.encode(), value.encode()) for key, value in headers.items())
     if secret and credential is None:
-        credential = schemes.credential(entry, secret, proxy=proxy, values=values, headers=fixed)
+        credential = schemes.credential(entry, secret, proxy=proxy, values=values, headers=fixed, login=login)
     return Link(
         connection_id=connection_id,
         name=name,

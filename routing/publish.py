@@ -226,6 +226,7 @@ def _provider(
 def _link(entry: Entry, row: Connection, way: proxies.Way) -> Link:
     grant = grants.grant_of(row)
     signed = renewal.credential(grant) if grant and renewal.signs(entry) else None
+    exchanged = renewal.login(grant) if grant and not signed else None
     token = grants.token_of(grant).text if grant else None
     made = link(
         entry,
@@ -240,6 +241,7 @@ def _link(entry: Entry, row: Connection, way: proxies.Way) -> Link:
         parameters=values_of(row),
         team_id=row.team_id,
         credential=signed,
+        login=exchanged,
     )
     if grant is None or token is None:
         return made

@@ -7,7 +7,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import msgspec
@@ -35,6 +35,22 @@ class Token(Protocol):
 
 # (generation that is no good, whether it was refused) → a newer token. Raises UpstreamFailure.
 Renew = Callable[[int, bool], Awaitable[Token]]
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A login's token that is exchanged for another instead of being sent upstream. ``subject`` tells logins apart."""
+
+    token: Token = field(repr=False)
+    renew: Renew = field(repr=False)
+    subject: int
+
+    def ends_before(self, at: float) -> bool:
+        return self.token.expires_at is not None and self.token.expires_at < at
+
+    async def renewed(self, *, refused: bool) -> Login:
+        """The same login with a newer token. Raises UpstreamFailure of kind AUTH when there is none."""
+        return replace(self, token=await self.renew(self.token.generation, refused))
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from providers.auth import secrets
 from providers.auth.base import Credential
 from providers.auth.copilot import TOKEN_URL, Copilot
 from providers.auth.exchange import Exchanged, Way
+from providers.auth.oauth import Login
 from providers.auth.sigv4 import SigV4
 from providers.auth.vertex import ServiceAccount
 from providers.entry import Entry
@@ -22,7 +23,10 @@ from providers.entry import Entry
 BEDROCK = "bedrock"  # the name that requests to bedrock-runtime are signed for
 
 
-def _sigv4(entry: Entry, secret: str, way: Way, values: Mapping[str, str]) -> Credential | None:
+Values = Mapping[str, str]
+
+
+def _sigv4(entry: Entry, secret: str, way: Way, values: Values, login: Login | None) -> Credential | None:
     key = secrets.aws_key(secret)
     if key is None:
         return None
@@ -31,16 +35,16 @@ def _sigv4(entry: Entry, secret: str, way: Way, values: Mapping[str, str]) -> Cr
     return SigV4(key, region=values["region"], service=BEDROCK)
 
 
-def _vertex(entry: Entry, secret: str, way: Way, values: Mapping[str, str]) -> Credential:
-    return _kept(entry, secret, way, lambda: ServiceAccount(secrets.service_account(secret), way))
+def _vertex(entry: Entry, secret: str, way: Way, values: Values, login: Login | None) -> Credential:
+    return _kept(entry, secret, way, login, lambda: ServiceAccount(secrets.service_account(secret), way))
 
 
-def _copilot(entry: Entry, secret: str, way: Way, values: Mapping[str, str]) -> Credential:
+def _copilot(entry: Entry, secret: str, way: Way, values: Values, login: Login | None) -> Credential:
     url, scheme = entry.token_url or TOKEN_URL, urlsplit(entry.base_url).scheme
-    return _kept(entry, secret, way, lambda: Copilot(secret, way, url=url, scheme=scheme))
+    return _kept(entry, secret, way, login, lambda: Copilot(secret, way, url=url, scheme=scheme, login=login))
 
 
-Make = Callable[[Entry, str, Way, Mapping[str, str]], Credential | None]
+Make = Callable[[Entry, str, Way, Values, Login | None], Credential | None]
 SIGNING: Mapping[str, Make] = {"sigv4": _sigv4, "vertex": _vertex, "copilot": _copilot}
 # Credentials that hold a token, by what they were made of: a change of the configuration makes no new exchange.
 _KEPT: WeakValueDictionary[bytes, Exchanged] = WeakValueDictionary()
@@ -51,17 +55,19 @@ def credential(
     secret: str,
     *,
     proxy: str | None,
-    values: Mapping[str, str],
+    values: Values,
     headers: tuple[tuple[bytes, bytes], ...],
+    login: Login | None = None,
 ) -> Credential | None:
     """What signs the requests of a connection; None when a fixed header does. ``secret`` is one that
-    ``secrets.normalised`` gave, ``values`` are the connection's parameters, ``headers`` those it always sends."""
+    ``secrets.normalised`` gave, ``values`` are the connection's parameters, ``headers`` those it always sends,
+    ``login`` the one that gave the secret."""
     make = SIGNING.get(entry.auth)
     if make is None:
         return None
     own = tuple(row for row in headers if row[0] != b"content-type")
     way = Way(proxy=proxy, allow_private=entry.allow_private_network, transport=entry.transport, headers=own)
-    return make(entry, secret, way, values)
+    return make(entry, secret, way, values, login)
 
 
 def fixed_header(entry: Entry, secret: str) -> tuple[str, str] | None:
@@ -74,8 +80,9 @@ def fixed_header(entry: Entry, secret: str) -> tuple[str, str] | None:
     return entry.credential(secret)
 
 
-def _kept(entry: Entry, secret: str, way: Way, make: Callable[[], Exchanged]) -> Exchanged:
-    said = (entry.auth, entry.base_url, entry.token_url, secret, way.proxy, way)
+def _kept(entry: Entry, secret: str, way: Way, login: Login | None, make: Callable[[], Exchanged]) -> Exchanged:
+    whose = (login.subject, login.token.expires_at) if login else None
+    said = (entry.auth, entry.base_url, entry.token_url, secret, way.proxy, way, whose)
     name = hashlib.sha256(repr(said).encode()).digest()
     found = _KEPT.get(name)
     if found is None:

@@ -266,7 +266,8 @@ def identify(flow: Flow, tokens: Tokens, values: Values) -> Talk:
     }
     for call in flow.calls:
         headers = {"authorization": f"Bearer {tokens.access}", "accept": "application/json"}
-        headers |= filled({**flow.headers, **flow.includes, **call.headers}, values)
+        known = {**values, "access_token": tokens.access}
+        headers |= filled({**flow.headers, **flow.includes, **call.headers}, known)
         if call.kind == "code_assist":
             found[call.name] = yield from code_assist(call, headers)
             continue

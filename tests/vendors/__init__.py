@@ -4,7 +4,7 @@
 """
 
 from tests.vendors.people import Accounts
-from tests.vendors.pointed import catalogue_at, flows_at
+from tests.vendors.pointed import catalogue_at, entries_at, flows_at
 from tests.vendors.server import Vendors, running
 
-__all__ = ["Accounts", "Vendors", "catalogue_at", "flows_at", "running"]
+__all__ = ["Accounts", "Vendors", "catalogue_at", "entries_at", "flows_at", "running"]

@@ -4,32 +4,61 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.vendors import Vendors, catalogue_at, flows_at, running
+from tests.vendors import Vendors, catalogue_at, entries_at, flows_at, running
+
+SECRETS = ("GEMINI_CLI_OAUTH_CLIENT_SECRET", "ANTIGRAVITY_OAUTH_CLIENT_SECRET", "IFLOW_OAUTH_CLIENT_SECRET")
 
 
 @pytest.fixture
 def login_vendors(db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Vendors]:
     """The fake vendors; logins and the catalogue point at them. Its ``codex_port`` is free."""
-    from providers import catalogue
+    with _pointed(tmp_path, monkeypatch, catalogue_at) as found:
+        yield found
+
+
+@pytest.fixture
+def whole_vendors(db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Vendors]:
+    """As ``login_vendors``, with the catalogue's own entries: each vendor is asked in its own envelope, and for its
+    quotas. What vendors have ended is open here."""
+    with _pointed(tmp_path, monkeypatch, entries_at, revived=True) as found:
+        yield found
+
+
+@contextmanager
+def _pointed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, entries: Callable[[Path, str], Path], *, revived: bool = False
+) -> Iterator[Vendors]:
+    from providers import catalogue, quotas
+    from providers.auth import schemes
     from providers.logins import flow
 
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     with running() as found:
         found.codex_port = port  # type: ignore[attr-defined]
-        monkeypatch.setattr(flow, "FOLDER", flows_at(tmp_path / "logins", found.url, codex_port=port))
+        at = flows_at(folder / "logins", found.url, codex_port=port, revived=revived)
+        made = entries(folder / "catalog", found.url)
+        monkeypatch.setattr(flow, "FOLDER", at)
         flow.flows.cache_clear()
         # A reader of its own: a thread of the gateway's that reads the real folder just now would fill the usual one's
         # cache after it was cleared.
-        monkeypatch.setattr(catalogue, "FOLDER", catalogue_at(tmp_path / "catalog", found.url))
+        monkeypatch.setattr(catalogue, "FOLDER", made)
         monkeypatch.setattr(catalogue, "entries", cache(lambda: catalogue.load(catalogue.FOLDER)))
-        for name in ("GEMINI_CLI_OAUTH_CLIENT_SECRET", "ANTIGRAVITY_OAUTH_CLIENT_SECRET"):
+        monkeypatch.setattr(schemes, "TOKEN_URL", schemes.TOKEN_URL.replace("https://", f"{found.url}/"))
+        asked = {
+            id: tuple(replace(call, url=call.url.replace("https://", f"{found.url}/")) for call in calls)
+            for id, calls in quotas.USAGE.items()
+        }
+        monkeypatch.setattr(quotas, "USAGE", asked)
+        for name in SECRETS:
             monkeypatch.setenv(name, "not-a-real-secret")
         catalogue.sync()
         yield found

@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from providers import catalogue
 from providers.logins import flow
 
 ADDRESS = re.compile(r'^((?:\w+_)?url = ")https://', re.MULTILINE)
+ENDED = re.compile(r"^ended = .*\n", re.MULTILINE)
+LISTS = re.compile(r"^elsewhere = \[.*\]$", re.MULTILINE)
 
 
-def flows_at(folder: Path, url: str, *, codex_port: int = 1455) -> Path:
-    """Every login's file, its addresses at ``url``."""
+def flows_at(folder: Path, url: str, *, codex_port: int = 1455, revived: bool = False) -> Path:
+    """Every login's file, its addresses at ``url``. ``revived``: those that their vendors ended as well."""
     folder.mkdir()
     for path in flow.FOLDER.glob("*.toml"):
         text = ADDRESS.sub(rf"\g<1>{url}/", path.read_text(encoding="utf-8"))
+        text = ENDED.sub("", text) if revived else text
         (folder / path.name).write_text(text.replace("localhost:1455", f"localhost:{codex_port}"), encoding="utf-8")
     return folder
 
@@ -35,10 +39,22 @@ def catalogue_at(folder: Path, url: str) -> Path:
     return folder
 
 
+def entries_at(folder: Path, url: str) -> Path:
+    """The catalogue's own files of the providers with a login, their addresses at ``url``, ended ones revived."""
+    folder.mkdir()
+    for path in flow.FOLDER.glob("*.toml"):
+        text = (catalogue.FOLDER / path.name).read_text(encoding="utf-8")
+        text = ADDRESS.sub(rf"\g<1>{url}/", text)
+        text = LISTS.sub(lambda line: line[0].replace("https://", f"{url}/"), text)
+        if ENDED.search(text):
+            text = ENDED.sub("any_model = true\n", text)
+        text = text.replace("\nname = ", "\nallow_private_network = true\nname = ", 1)
+        (folder / path.name).write_text(text, encoding="utf-8")
+    return folder
+
+
 def use(flows: Path, entries: Path) -> None:
     """For a process of its own, once Django is set up: read these folders instead."""
-    from providers import catalogue
-
     flow.FOLDER, catalogue.FOLDER = flows, entries
     flow.flows.cache_clear()
     catalogue.entries.cache_clear()

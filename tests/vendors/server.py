@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from tests.vendors import upstreams
 from tests.vendors.people import Accounts, Family, jwt
 
 Answer = tuple[int, Any]
@@ -24,21 +25,20 @@ TOKEN_PLACES = (
     "oauth2.googleapis.com/token",
     "github.com/login/oauth/access_token",
     "auth.kimi.com/api/oauth/token",
+    "chat.qwen.ai/api/v1/oauth2/token",
+    "iflow.cn/oauth/token",
+)
+DEVICE_PLACES = (
+    "github.com/login/device/code",
+    "auth.kimi.com/api/oauth/device_authorization",
+    "chat.qwen.ai/api/v1/oauth2/device/code",
 )
 CODEX_CLAIM = "https://api.openai.com/auth"
 
 
-def chat_reply(said: dict[str, Any]) -> dict[str, Any]:
-    choice = {"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}
-    usage = {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}
-    head = {"id": "c", "object": "chat.completion", "created": 1, "model": said.get("model")}
-    return {**head, "choices": [choice], "usage": usage}
-
-
-def message_reply(said: dict[str, Any]) -> dict[str, Any]:
-    head = {"id": "m", "type": "message", "role": "assistant", "model": said.get("model"), "stop_reason": "end_turn"}
-    usage = {"input_tokens": 3, "output_tokens": 1}
-    return {**head, "content": [{"type": "text", "text": "Hello"}], "usage": usage}
+def challenge_of(verifier: str) -> str:
+    """RFC 7636, S256."""
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
 class Vendors:
@@ -50,7 +50,10 @@ class Vendors:
         self.calls: list[tuple[str, str, dict[str, str], dict[str, Any]]] = []
         self.codes: dict[str, dict[str, Any]] = {}
         self.devices: dict[str, dict[str, Any]] = {}
+        self.copilot: dict[str, Family] = {}  # tokens that GitHub tokens were exchanged for
         self.slow_down = 0
+        self.no_copilot = False  # the GitHub account has no licence
+        self.github_expires = False  # GitHub's tokens run out and can be renewed
         self.interval = 1
         self.device_lasts = 600
         self.server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
@@ -113,22 +116,23 @@ class Vendors:
                 asked = self.codes.pop(said.get("code", ""), None)
                 if asked is None or asked["redirect_uri"] != said.get("redirect_uri"):
                     return 400, {"error": "invalid_grant", "error_description": "Unknown code or redirect."}
-                proof = hashlib.sha256(said.get("code_verifier", "").encode()).digest()
-                challenge = base64.urlsafe_b64encode(proof).rstrip(b"=").decode()
-                if "code_challenge" in asked and asked["code_challenge"] != challenge:
+                if asked.get("code_challenge", challenge := challenge_of(said.get("code_verifier", ""))) != challenge:
                     return 400, {"error": "invalid_grant", "error_description": "Wrong verifier."}
                 return 200, self.tokens(self.accounts.log_in())
             case "refresh_token":
                 status, found = self.accounts.renew(said.get("refresh_token", ""))
                 return status, self.tokens(found) if isinstance(found, Family) else found
             case "urn:ietf:params:oauth:grant-type:device_code":
-                return self._device(said.get("device_code", ""), lambda family: (200, self.tokens(family)))
+                return self._device(said, lambda family: (200, self.tokens(family)))
         return 400, {"error": "unsupported_grant_type"}
 
-    def _device(self, device_code: str, give: Callable[[Family], Answer]) -> Answer:
+    def _device(self, said: dict[str, Any], give: Callable[[Family], Answer]) -> Answer:
+        device_code = said.get("device_code", "")
         device = self.devices.get(device_code)
         if device is None or device["until"] < time.monotonic():
             return 400, {"error": "expired_token"}
+        if device["challenge"] and device["challenge"] != challenge_of(said.get("code_verifier", "")):
+            return 400, {"error": "invalid_grant", "error_description": "Wrong verifier."}
         if self.slow_down:
             self.slow_down -= 1
             return 400, {"error": "slow_down"}
@@ -139,14 +143,15 @@ class Vendors:
         del self.devices[device_code]
         return give(self.accounts.log_in())
 
-    def new_device(self) -> tuple[str, str]:
+    def new_device(self, challenge: str = "") -> tuple[str, str]:
         device_code, user_code = secrets.token_urlsafe(16), f"{secrets.token_hex(2)}-{secrets.token_hex(2)}".upper()
         until = time.monotonic() + self.device_lasts
-        self.devices[device_code] = {"user_code": user_code, "status": "waiting", "until": until}
+        waiting = {"user_code": user_code, "status": "waiting", "until": until, "challenge": challenge}
+        self.devices[device_code] = waiting
         return device_code, user_code
 
-    def rfc_device(self, page: str) -> Answer:
-        device_code, user_code = self.new_device()
+    def rfc_device(self, page: str, said: dict[str, Any]) -> Answer:
+        device_code, user_code = self.new_device(said.get("code_challenge", ""))
         uri = f"{self.url}/{page}"
         told = {
             "device_code": device_code,
@@ -157,9 +162,12 @@ class Vendors:
         return 200, {**told, "interval": self.interval}
 
     # -- the table -----------------------------------------------------------------------------------
-    def answer(self, method: str, path: str, query: dict[str, str], said: dict[str, Any], bearer: str) -> Answer:
+    def answer(
+        self, method: str, path: str, query: dict[str, str], said: dict[str, Any], headers: dict[str, str]
+    ) -> Answer:
         host, _, rest = path.lstrip("/").partition("/")
-        family = self.accounts.opens(bearer)
+        bearer = headers.get("authorization", "").rpartition(" ")[2]
+        family = self.accounts.opens(bearer.removeprefix("workos:"))
         match method, host, rest:
             case "GET", "claude.ai", "oauth/authorize":
                 return self.authorize(query)
@@ -171,15 +179,20 @@ class Vendors:
                 return self.authorize(query)
             case "GET", "prod.us-east-1.auth.desktop.kiro.dev", "login":
                 return self.authorize(query)
+            case "GET", "iflow.cn", "oauth":
+                return self.authorize(query)
             case "GET", "favicon.ico", _:
                 return 200, ""
             case "GET", "device", _:
                 return self.device_page(query)
             case "POST", _, _ if f"{host}/{rest}" in TOKEN_PLACES:
                 status, told = self.token(said)
-                return (200 if host == "github.com" else status), told  # GitHub answers 200 to errors
-            case "POST", "github.com" | "auth.kimi.com", "login/device/code" | "api/oauth/device_authorization":
-                return self.rfc_device("device")
+                if host == "github.com":  # it answers 200 to errors, and most of its tokens have no end
+                    left_out = () if self.github_expires else ("refresh_token", "expires_in")
+                    return 200, {name: value for name, value in told.items() if name not in left_out}
+                return status, told
+            case "POST", _, _ if f"{host}/{rest}" in DEVICE_PLACES:
+                return self.rfc_device("device", said)
             case "POST", "auth.openai.com", "api/accounts/deviceauth/usercode":
                 device_code, user_code = self.new_device()
                 return 200, {"device_auth_id": device_code, "user_code": user_code, "interval": str(self.interval)}
@@ -193,12 +206,16 @@ class Vendors:
                 return self._kilo(rest.rpartition("/")[2], method)
             case "POST", "api.cline.bot", "api/v1/auth/token" | "api/v1/auth/refresh":
                 return self._cline(rest, said)
+            case "POST", "api.githubcopilot.com", _:
+                family = self.copilot.get(bearer)
         if family is None:
             return 401, {"error": {"type": "authentication_error", "message": "OAuth token has expired."}}
+        if told := upstreams.answer(f"{host}/{rest}".rstrip("/"), said, headers, family):
+            return told
         return self.opened(host, rest, family, said)
 
     def opened(self, host: str, rest: str, family: Family, said: dict[str, Any]) -> Answer:
-        """What an access token opens."""
+        """What an access token opens, beside what upstreams.py has."""
         who = family.account
         match host, rest:
             case "api.anthropic.com", "api/oauth/profile":
@@ -211,16 +228,17 @@ class Vendors:
                 return 200, {"done": True, "response": {"cloudaicompanionProject": {"id": "project-7"}}}
             case "api.github.com", "user":
                 return 200, {"id": 77, "login": "ada", "email": None}
+            case "api.github.com", "copilot_internal/v2/token" if self.no_copilot:
+                return 403, {"message": "Resource not accessible by integration"}
+            case "api.github.com", "copilot_internal/v2/token":
+                token = f"tid={len(self.copilot)}"
+                self.copilot[token] = family
+                api = {"api": f"{self.url}/api.githubcopilot.com"}
+                return 200, {"token": token, "expires_at": int(time.time()) + 1500, "endpoints": api}
             case "api.kimi.com", "coding/v1/me":
                 return 200, {"user_level_name": "Allegretto"}
             case "api.kilo.ai", "api/profile":
                 return 200, {"organizations": [{"id": "org-9"}]}
-            case _, "getUsageLimits":
-                return 200, {"subscriptionInfo": {"subscriptionTitle": "KIRO PRO"}, "userInfo": {"email": who["email"]}}
-            case "upstream", "v1/chat/completions":
-                return 200, chat_reply(said)
-            case "upstream", "v1/messages":
-                return 200, message_reply(said)
             case "upstream", "v1/models":
                 return 200, {"data": [{"id": "large"}]}
         return 404, {"error": {"message": "no such place"}}
@@ -232,7 +250,7 @@ class Vendors:
         if device["status"] != "agreed":
             return 403, {"error": {"code": "authorization_pending"}}
         verifier, code = secrets.token_urlsafe(40), secrets.token_urlsafe(12)
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+        challenge = challenge_of(verifier)
         self.codes[code] = {"redirect_uri": "https://auth.openai.com/deviceauth/callback", "code_challenge": challenge}
         return 200, {"authorization_code": code, "code_verifier": verifier, "code_challenge": challenge}
 
@@ -248,7 +266,8 @@ class Vendors:
             return 401, {"error": "invalid_client"}
         if said.get("grantType") == "refresh_token":
             return self._camel(*self.accounts.renew(said.get("refreshToken", "")))
-        return self._device(said.get("deviceCode", ""), lambda family: self._camel(200, family))
+        said = {"device_code": said.get("deviceCode", "")}
+        return self._device(said, lambda family: self._camel(200, family))
 
     def _kiro(self, rest: str, said: dict[str, Any]) -> Answer:
         if rest == "refreshToken":
@@ -275,7 +294,8 @@ class Vendors:
             self.devices[user_code] = self.devices.pop(device_code)
             return 200, {"code": user_code, "verificationUrl": f"{self.url}/device", "expiresIn": 300}
         status, told = self._device(
-            code, lambda f: (200, {"status": "approved", "token": f.access, "userEmail": f.account["email"]})
+            {"device_code": code},
+            lambda f: (200, {"status": "approved", "token": f.access, "userEmail": f.account["email"]}),
         )
         pending = {"authorization_pending": 202, "access_denied": 403, "expired_token": 410}
         return pending.get(told.get("error", ""), status), told
@@ -303,12 +323,11 @@ class Vendors:
                 parts = urlsplit(self.path)
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 vendors.calls.append((self.command, parts.path, headers, said))
-                bearer = headers.get("authorization", "").removeprefix("Bearer ").removeprefix("workos:")
-                status, body = vendors.answer(self.command, parts.path, dict(parse_qsl(parts.query)), said, bearer)
-                text = isinstance(body, str)
-                raw = body.encode() if text else json.dumps(body).encode()
+                query = dict(parse_qsl(parts.query))
+                status, body = vendors.answer(self.command, parts.path, query, said, headers)
+                kind, raw = upstreams.encoded(body)
                 self.send_response(status)
-                self.send_header("content-type", "text/html" if text else "application/json")
+                self.send_header("content-type", kind)
                 self.send_header("content-length", str(len(raw)))
                 self.end_headers()
                 self.wfile.write(raw)
