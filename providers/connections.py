@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from providers import grants, proxies, registry, renewal
+from providers import grants, opening, proxies, registry, renewal
 from providers.addresses import AddressRefused, check_url
 from providers.auth import secrets
 from providers.entry import Entry
@@ -216,6 +216,13 @@ def check_tags(tags: Iterable[str]) -> list[str]:
     return found
 
 
+def check_opening(connection: Connection) -> None:
+    """Whether the opening text that the row says can be. Raises BadConnection."""
+    entry = registry.effective_of(connection.provider)
+    if wrong := opening.fault(entry, connection.preamble, connection.adds_preamble):
+        _refuse(*wrong)
+
+
 def tagged(rows: QuerySet[Connection], tag: str) -> QuerySet[Connection]:
     """Those of the rows that have the tag. Looked for here: SQLite cannot be asked what a list of JSON contains."""
     having = [pk for pk, tags in Connection.objects.values_list("pk", "tags") if tag.lower() in tags]
@@ -233,13 +240,17 @@ def add(
     parameters: Mapping[str, str] | None = None,
     tags: Iterable[str] = (),
     team: Any = None,
+    preamble: str = "",
+    adds_preamble: bool = False,
     **pace: int | None,
 ) -> Connection:
-    """A new, saved connection; ``pace`` as in PACE. Raises BadConnection (name taken or empty, key, parameter or proxy
-    malformed) and BadProvider."""
+    """A new, saved connection; ``pace`` as in PACE, the opening text as in ``opening``. Raises
+    BadConnection (name taken or empty, key, parameter or proxy malformed) and BadProvider."""
     check_open(registry.effective_of(provider))
     connection = Connection(provider=provider, name=name.strip(), priority=priority, enabled=enabled, team=team, **pace)
     connection.tags = check_tags(tags)
+    connection.preamble, connection.adds_preamble = preamble, adds_preamble
+    check_opening(connection)
     set_parameters(connection, parameters or {})
     set_secret(connection, secret)
     try:

@@ -9,9 +9,10 @@ from django import forms
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from providers import opening, registry
 from providers.forms import LTR, ProxyField
 from providers.logins.flow import Flow
-from providers.models import Connection, Grant
+from providers.models import Connection
 
 METHODS: Mapping[str, Promise] = {
     "browser": _("In the browser"),
@@ -73,12 +74,14 @@ class PreambleForm(forms.ModelForm):
     """The switch of one connection, off by default."""
 
     class Meta:
-        model = Grant
+        model = Connection
         fields = ("adds_preamble", "preamble")
         widgets = {"preamble": forms.Textarea(attrs={"rows": 3, "dir": "auto"})}
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        if cleaned.get("adds_preamble") and not (cleaned.get("preamble") or "").strip():
-            self.add_error("preamble", _("Without a text there is nothing to add."))
+        entry = registry.effective_of(self.instance.provider)
+        text, adds = cleaned.get("preamble") or "", bool(cleaned.get("adds_preamble"))
+        if wrong := opening.fault(entry, text, adds):
+            self.add_error(*wrong)
         return cleaned

@@ -263,6 +263,8 @@ class Connection(models.Model):
         verbose_name=_("team"),
         help_text=_("Only client keys of this team use it. Empty: everyone."),
     )
+    preamble = models.TextField(_("opening system text"), blank=True)  # of logins whose vendor wants one
+    adds_preamble = models.BooleanField(_("add it for clients that do not send it"), default=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     tested_at = models.DateTimeField(_("tested"), null=True, editable=False)
     test_ok = models.BooleanField(_("test passed"), null=True, editable=False)
@@ -369,8 +371,6 @@ class Grant(models.Model):
     failures = models.PositiveSmallIntegerField(default=0)  # renewals in a row that failed in passing
     accepted_by = models.CharField(_("restriction accepted by"), max_length=254, blank=True)
     accepted_at = models.DateTimeField(_("restriction accepted"), null=True)
-    preamble = models.TextField(_("opening system text"), blank=True)
-    adds_preamble = models.BooleanField(_("add it for clients that do not send it"), default=False)
 
     objects = SealingQuerySet.as_manager()
 

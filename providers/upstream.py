@@ -84,6 +84,7 @@ def link(
     credential: Credential | None = None,
     login: Login | None = None,
     team_id: int | None = None,
+    preamble: str = "",
 ) -> Link:
     """A connection of entry, ready to use. ``secret`` becomes what the entry's auth scheme makes of it, unless a
     ``credential`` signs each request; ``login`` is the one that gave the secret. ``parameters`` are its own values,
@@ -121,6 +122,7 @@ def link(
         values=values,
         team_id=team_id,
         credential=credential,
+        preamble=preamble,
     )
 
 

@@ -240,12 +240,13 @@ def _link(entry: Entry, row: Connection, way: proxies.Way) -> Link:
         user_agent=settings.USER_AGENT,
         parameters=values_of(row),
         team_id=row.team_id,
+        preamble=row.preamble if row.adds_preamble else "",
         credential=signed,
         login=exchanged,
     )
     if grant is None or token is None:
         return made
-    return replace(made, secrets=(*made.secrets, token), preamble=grant.preamble if grant.adds_preamble else "")
+    return replace(made, secrets=(*made.secrets, token))
 
 
 def _bare(providers: Iterable[Provider]) -> dict[str, tuple[Provider, ...]]:

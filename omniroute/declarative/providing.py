@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from accounts.models import Team
 from omniroute.declarative import ways
 from omniroute.declarative.changes import Work, assign
 from omniroute.declarative.readers import Item
-from providers import catalogue, connections, grants, registry
+from providers import catalogue, connections, grants, opening, registry
 from providers.addresses import AddressRefused, check_url
 from providers.auth import secrets
 from providers.connections import set_secret
@@ -19,6 +20,7 @@ from providers.models import Connection, Provider, ProviderModel, TransportKind
 from providers.overrides import MODEL_COLUMNS
 from providers.vault import SecretUnreadable
 
+log = logging.getLogger(__name__)
 # What a field of a custom provider is when the file does not give it; in an override it then stays as it is.
 DEFAULTS: dict[str, Any] = {
     "name": "",
@@ -43,6 +45,8 @@ CONNECTION_DEFAULTS: dict[str, Any] = {
     "max_concurrent": 0,
     "quota_reserve": None,
     "enabled": True,
+    "preamble": "",
+    "adds_preamble": False,
 }
 CUSTOM_FORMAT = "openai_chat"
 
@@ -186,9 +190,11 @@ def _connection(row: Connection, item: Item, entry: Entry, work: Work) -> None:
     if item.get("team") and team is None:
         work.refuse(item, "team", f"there is no team {item['team']!r}.")
         return
+    adds = row.adds_preamble
     wanted = {field: item.get(field, default) for field, default in CONNECTION_DEFAULTS.items()}
     details = assign(row, {**wanted, "tags": item.get("tags", []), "team": team})
     try:
+        connections.check_opening(row)
         details += _parameters(row, item)
         secret = secrets.normalised(entry.auth, item.get("api_key") or "") or None
         if "api_key" in item and not _is(row, secret, connections.at(entry, row.parameters).origin):
@@ -201,6 +207,8 @@ def _connection(row: Connection, item: Item, entry: Entry, work: Work) -> None:
         details += ways.chosen(row, item, work)
     if new or details:
         row.save()
+    if row.adds_preamble is not adds:
+        log.warning("connection %s: %s", name, opening.told(row.adds_preamble))
     if new:
         work.added("connection", name)
     else:

@@ -14,6 +14,7 @@ from providers import proxies
 from providers.catalogue import operation_fault
 from providers.connections import BadConnection, check_tags
 from providers.entry import CAPABILITIES, FORMATS, OPERATIONS, TIERS, TRANSPORTS
+from providers.opening import LONGEST
 from routing.addresses import MODES
 from routing.gateway.policies import KINDS
 from routing.models import ENDPOINTS
@@ -146,6 +147,8 @@ CONNECTION = Fields(
         "proxy": _proxy,
         "team": text(100),
         "tags": _tags,
+        "preamble": readers.prose(LONGEST),
+        "adds_preamble": readers.flag,
     },
     required=("provider", "name"),
 )

@@ -14,7 +14,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from providers import bulk, connections, grants, proxies, quotas, registry
+from providers import audit, bulk, connections, grants, opening, proxies, quotas, registry
 from providers.api.logins import GrantSerializer
 from providers.api.proxies import ProxyInForceSerializer, ProxyReference, described_way
 from providers.api.shared import Conflict, OfProvider, ProviderFilters
@@ -40,6 +40,15 @@ class ConnectionSerializer(serializers.ModelSerializer[Connection]):
     tags = serializers.ListField(
         child=serializers.CharField(max_length=30), required=False, help_text="Short words; stored small and sorted."
     )
+    preamble = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=opening.LONGEST,
+        help_text=f"An opening system text, of logins whose vendor wants one. {opening.WHAT}",
+    )
+    adds_preamble = serializers.BooleanField(
+        required=False, help_text=f"Whether it is added for clients that do not send it. {opening.RISK}"
+    )
     has_secret = serializers.SerializerMethodField()
     proxy_in_force = serializers.SerializerMethodField()
     login = serializers.SerializerMethodField(help_text="The vendor's login behind it; null: a key, or nothing yet.")
@@ -49,8 +58,8 @@ class ConnectionSerializer(serializers.ModelSerializer[Connection]):
         model = Connection
         fields = [
             "id", "provider", "name", "secret", "has_secret", "parameters", "proxy", "proxy_in_force", "priority",
-            *connections.PACE, "enabled", "team", "tags", "login", "problem", "created_at", "tested_at", "test_ok",
-            "test_message", "test_latency_ms", "testing_since",
+            *connections.PACE, "enabled", "team", "tags", "preamble", "adds_preamble", "login", "problem",
+            "created_at", "tested_at", "test_ok", "test_message", "test_latency_ms", "testing_since",
         ]  # fmt: skip
         read_only_fields = ["testing_since", "tested_at", "test_ok", "test_message", "test_latency_ms"]
         validators: list[Any] = []  # the service says whether the name is free
@@ -171,7 +180,10 @@ class ConnectionViewSet(OfProvider):
 
     def perform_create(self, serializer: Any) -> None:
         data = dict(serializer.validated_data)
+        adds = data.get("adds_preamble", False)
         serializer.instance = connections.add(data.pop("provider"), data.pop("name"), data.pop("secret", None), **data)
+        if adds:
+            audit.note(self.request.user, serializer.instance, opening.told(adds))
 
     @transaction.atomic
     def perform_update(self, serializer: Any) -> None:
@@ -183,10 +195,14 @@ class ConnectionViewSet(OfProvider):
         if "parameters" in data:
             connections.set_parameters(row, data.pop("parameters"))
         secret = [data.pop("secret")] if "secret" in data else []
+        added = row.adds_preamble
         for name, value in data.items():
             setattr(row, name, value)
+        connections.check_opening(row)
         row.validate_constraints()
         row.save()
+        if row.adds_preamble is not added:
+            audit.note(self.request.user, row, opening.told(row.adds_preamble))
         for text in secret:
             connections.set_secret(row, text)
 

@@ -30,7 +30,7 @@ class GrantSerializer(serializers.ModelSerializer[Grant]):
         model = Grant
         fields = [
             "state", "message", "method", "email", "account_id", "plan", "expires_at", "obtained_at", "renew_at",
-            "accepted_by", "accepted_at", "adds_preamble",
+            "accepted_by", "accepted_at",
         ]  # fmt: skip
         read_only_fields = fields
 

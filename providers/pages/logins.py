@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from providers import audit, grants, registry
+from providers import audit, grants, opening, registry
 from providers.entry import Entry
 from providers.login_forms import LoginForm, PasteForm, PreambleForm
 from providers.logins import attempts, listener
@@ -231,19 +231,18 @@ def renew(request: HttpRequest, pk: int) -> HttpResponse:
 @permission_required("providers.change_connection", raise_exception=True)
 def preamble(request: HttpRequest, pk: int) -> HttpResponse:
     """The opening system text of a connection, and the restriction in plain words beside it."""
-    connection = get_object_or_404(Connection.objects.select_related("provider", "grant"), pk=pk, grant__isnull=False)
+    connection = get_object_or_404(Connection.objects.select_related("provider"), pk=pk)
     entry = registry.effective_of(connection.provider)
-    flow = flows().get(connection.grant.flow)
-    if flow is None or not flow.preamble:
+    if not opening.wanted(entry):
         raise Http404
-    form = PreambleForm(request.POST or None, instance=connection.grant)
+    form = PreambleForm(request.POST or None, instance=connection)
     if form.is_valid():
         changed = "adds_preamble" in form.changed_data
         form.instance.save(update_fields=["adds_preamble", "preamble"])
         if changed:
-            turned = "on" if form.instance.adds_preamble else "off"
-            audit.note(request.user, connection, f"Turned the opening system text {turned}.")
+            audit.note(request.user, connection, opening.told(connection.adds_preamble))
         messages.success(request, _("Saved."))
         return redirect(row_page(connection.provider))
     context = {"form": form, "entry": entry, "connection": connection, "back": row_page(connection.provider)}
+    context |= {"what": opening.WHAT, "risk": opening.RISK}
     return render(request, "providers/preamble.html", {**context, "title": _("Opening system text")})

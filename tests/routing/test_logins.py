@@ -135,9 +135,7 @@ def sent(vendors: Vendors) -> Any:
 
 
 def test_the_opening_text_is_off_by_default(gateway: Any, vendors: Vendors, logged_in: Any, make_key: Any) -> None:
-    grant = logged_in("claude")
-    grant.preamble = OPENING
-    grant.save()
+    Connection.objects.filter(pk=logged_in("claude").connection_id).update(preamble=OPENING)
     key = make_key()
     gateway.settle()
     own = {**CLAUDE, "system": [{"type": "text", "text": OPENING}, {"type": "text", "text": "Be brief."}]}
@@ -149,9 +147,7 @@ def test_the_opening_text_is_off_by_default(gateway: Any, vendors: Vendors, logg
 def test_the_opening_text_is_added_where_it_is_missing(
     gateway: Any, vendors: Vendors, logged_in: Any, make_key: Any
 ) -> None:
-    grant = logged_in("claude")
-    grant.preamble, grant.adds_preamble = OPENING, True
-    grant.save()
+    Connection.objects.filter(pk=logged_in("claude").connection_id).update(preamble=OPENING, adds_preamble=True)
     key = make_key()
     gateway.settle()
     opening, brief = {"type": "text", "text": OPENING}, {"type": "text", "text": "Be brief."}

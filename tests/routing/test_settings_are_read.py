@@ -45,8 +45,7 @@ from routing.snapshot import Snapshot
 
 pytestmark = pytest.mark.django_db
 
-# Rows of people, whose rights are the concern of the tests of accounts; and logins, which renewals write: what somebody
-# sets of them (the opening text and its switch) is tested with what it does, in tests/routing/test_logins.py.
+# Rows of people, whose rights are the concern of the tests of accounts; and logins, which renewals write.
 NOT_SET_HERE = (User, Team, Membership, Grant)
 # Column → the module that reads it, where the snapshot does not hold it.
 ELSEWHERE = {
@@ -71,6 +70,8 @@ CHANGES: Mapping[str, Any] = {
     "Provider.strategy": "random",
     "ProviderModel.capabilities": ["vision"],
     "Connection.direct": True,
+    "Connection.preamble": lambda: {"preamble": "Hello.", "adds_preamble": True},
+    "Connection.adds_preamble": lambda: {"preamble": "Hello.", "adds_preamble": True},
     "Connection.parameters": {"region": "eu"},
     "ApiKey.endpoints": ["speech"],
     "TeamAccess.endpoints": ["speech"],

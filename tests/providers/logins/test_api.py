@@ -100,3 +100,41 @@ def test_what_a_reference_cannot_be(vendors: Any, connection: str, says: str) ->
     with pytest.raises(BadDocument) as wrong:
         apply.apply(f"version: 1\nconnections:\n  - {connection}\n")
     assert any(says in str(problem) for problem in wrong.value.problems)
+
+
+# -- the opening text -----------------------------------------------------------------------------------------------
+def test_the_opening_text_is_switched_and_written_into_the_audit(api: Api, vendors: Any, logged_in: Any) -> None:
+    path = f"connections/{logged_in('claude').connection_id}/"
+    shown = api("get", path)
+    assert (shown["preamble"], shown["adds_preamble"]) == ("", False)
+    assert "nothing to add" in str(api("patch", path, {"adds_preamble": True}, 400))
+    assert api("patch", path, {"preamble": "Hello.", "adds_preamble": True})["adds_preamble"] is True
+    api("patch", path, {"preamble": "Good day."})
+    api("patch", path, {"adds_preamble": False})
+    said = list(LogEntry.objects.order_by("pk").values_list("change_message", flat=True))
+    assert said == ["Turned the opening system text on.", "Turned the opening system text off."]
+
+
+def test_only_where_the_vendor_wants_an_opening_text(api: Api, vendors: Any, logged_in: Any) -> None:
+    path = f"connections/{logged_in('codex').connection_id}/"
+    assert "wants no opening text" in str(api("patch", path, {"preamble": "Hello."}, 400))
+
+
+def test_the_file_sets_the_opening_text_and_gets_it_back(vendors: Any, logged_in: Any, db: None) -> None:
+    connection = logged_in("claude").connection
+    line = "{provider: claude, name: ada@example.com, auth: oauth, adds_preamble: true%s}"
+    said = "version: 1\nconnections:\n  - " + line
+    with pytest.raises(BadDocument, match="nothing to add"):
+        apply.apply(said % "")
+    apply.apply(said % ', preamble: "Hello.\\nAgain."')
+    connection.refresh_from_db()
+    assert (connection.preamble, connection.adds_preamble) == ("Hello.\nAgain.", True)
+    written = export.export()
+    assert apply.apply(written).changes == ()
+    connection.delete()  # elsewhere, nobody has logged in yet
+    apply.apply(written)
+    made = Connection.objects.get()
+    assert made.preamble == "Hello.\nAgain." and made.adds_preamble
+    apply.apply("version: 1\nconnections: [{provider: claude, name: ada@example.com, auth: oauth}]")
+    made.refresh_from_db()
+    assert (made.preamble, made.adds_preamble) == ("", False)

@@ -176,7 +176,9 @@ def test_the_opening_text_is_a_switch_with_the_restriction_beside_it(vendors: An
     assert "limited or closed" in ada.get(page).content.decode()
     assert "nothing to add" in ada.post(page, {"adds_preamble": "on"}).content.decode()
     assert ada.post(page, {"adds_preamble": "on", "preamble": "Hello."}).status_code == 302
-    assert Grant.objects.get().adds_preamble and LogEntry.objects.filter(change_message__contains="opening").exists()
+    assert (
+        Connection.objects.get().adds_preamble and LogEntry.objects.filter(change_message__contains="opening").exists()
+    )
     other = logged_in("codex")
     assert ada.get(f"/dashboard/providers/connections/{other.connection_id}/opening/").status_code == 404
 
