@@ -175,16 +175,16 @@ def _lease(grant: Grant) -> bool:
 def _renew(grant: Grant) -> Token:
     """With the lease: ask the vendor, and store before anything else."""
     try:
-        tokens, account = _ask(grant)
+        tokens = _ask(grant)
     except LoginFailed as wrong:
         return _failed(grant, wrong)
     except BaseException:
         Grant.objects.filter(pk=grant.pk).update(leased_until=None)
         raise
-    return token_of(store(grant, tokens, account, follows=grant.generation))
+    return token_of(store(grant, tokens, None, follows=grant.generation))
 
 
-def _ask(grant: Grant) -> tuple[Tokens, Account | None]:
+def _ask(grant: Grant) -> Tokens:
     flow = flow_of(grant)
     if flow is None:
         raise LoginFailed("unknown_login", final=True)
@@ -200,7 +200,7 @@ def _ask(grant: Grant) -> tuple[Tokens, Account | None]:
     }
     talk = engine.refresh(flow, grant.method, values)
     tokens: Tokens = calls.run(talk, proxy=proxy_for(grant.connection), allow_private=entry.allow_private_network)
-    return tokens, None
+    return tokens
 
 
 def _failed(grant: Grant, wrong: LoginFailed) -> Token:
@@ -265,6 +265,11 @@ def store(grant: Grant, tokens: Tokens, account: Account | None, *, follows: int
     return row
 
 
+def set_plan(connection_id: int, plan: str) -> None:
+    """What a usage call or a reply said of the account's plan. No new configuration: requests do not go by it."""
+    Grant.objects.filter(connection_id=connection_id).exclude(plan=plan[:100]).update(plan=plan[:100])
+
+
 def fill_in(row: Grant, tokens: Tokens, account: Account | None) -> None:
     """Put tokens into an unsaved state of the row; what the vendor left out stays."""
     flow = flows()[row.flow]
@@ -277,7 +282,9 @@ def fill_in(row: Grant, tokens: Tokens, account: Account | None) -> None:
     row.scope = tokens.scope or row.scope
     if tokens.hidden:
         row.hidden = json.dumps(dict(tokens.hidden))
-    if account is not None:
+    if account is None:
+        row.plan = engine.told_by(flow, tokens).plan or row.plan  # the account is the same, its plan may be another
+    else:
         row.identity, row.email, row.account_id = account.key, account.email, account.account_id
         row.plan, row.facts = account.plan, dict(account.facts)
     row.generation = row.generation + 1 if row.pk else 1

@@ -218,6 +218,8 @@ def _keep_asked(connection: Connection, asked: Asked) -> None:
         state.save()
         if asked.reading:
             _store(connection.pk, asked.reading.windows, now, QuotaWindow.Source.USAGE)
+            if asked.reading.plan:
+                grants.set_plan(connection.pk, asked.reading.plan)
 
 
 def keep_heard(heard: Sequence[Heard]) -> None:
@@ -240,6 +242,7 @@ def _keep_plan(connection_id: int, plan: str) -> None:
     state, made = QuotaState.objects.get_or_create(connection_id=connection_id, defaults={"plan": plan})
     if not made and state.plan != plan:
         QuotaState.objects.filter(pk=state.pk).update(plan=plan)
+    grants.set_plan(connection_id, plan)
 
 
 def _store(connection_id: int, windows: Iterable[Window], at: datetime, source: str) -> None:

@@ -258,12 +258,7 @@ def identify(flow: Flow, tokens: Tokens, values: Values) -> Talk:
     """The account behind tokens: claims, the reply, and the vendor's own calls. Raises LoginFailed."""
     from providers.logins.codeassist import code_assist
 
-    found: dict[str, Any] = {
-        "token": tokens.reply,
-        "id_token": claims(tokens.id),
-        "access_token": claims(tokens.access),
-        "given": tokens.given,
-    }
+    found = _documents(tokens)
     for call in flow.calls:
         headers = {"authorization": f"Bearer {tokens.access}", "accept": "application/json"}
         known = {**values, "access_token": tokens.access}
@@ -277,6 +272,16 @@ def identify(flow: Flow, tokens: Tokens, values: Values) -> Talk:
         elif not call.optional:
             raise LoginFailed("identity", told.words(), status=told.status)
     return account_of(flow, found, tokens.facts)
+
+
+def told_by(flow: Flow, tokens: Tokens) -> Account:
+    """What tokens alone tell of their account, without a call."""
+    return account_of(flow, _documents(tokens), tokens.facts)
+
+
+def _documents(tokens: Tokens) -> dict[str, Any]:
+    named = {"token": tokens.reply, "given": tokens.given}
+    return {**named, "id_token": claims(tokens.id), "access_token": claims(tokens.access)}
 
 
 def account_of(flow: Flow, found: Mapping[str, Any], known: Mapping[str, str]) -> Account:

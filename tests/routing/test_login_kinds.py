@@ -14,7 +14,7 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from providers import notices, quotas, registry, tasks
+from providers import grants, notices, quotas, registry, tasks
 from providers.fields import reveal
 from providers.logins import attempts
 from providers.logins.attempts import Who
@@ -151,6 +151,17 @@ def test_the_usage_call_shows_windows(vendors: Vendors, browser: Client, kind: K
     assert QuotaWindow.objects.filter(connection=connection).count() == kind.windows
     page = browser.get("/dashboard/quotas/").content.decode()
     assert connection.name in page and page.count('class="o-quota-row"') == kind.windows
+
+
+def test_another_plan_is_noticed_by_a_renewal_and_by_the_usage_call(vendors: Vendors) -> None:
+    connection = log_in(vendors, "codex", "browser")
+    assert connection.grant.plan == "max"
+    vendors.accounts.families[0].account["plan"] = "plus"
+    grants.refresh(connection.grant.pk)
+    assert Grant.objects.get().plan == "plus"
+    vendors.accounts.families[0].account["plan"] = "team"
+    assert quotas.refresh(Connection.objects.get()).reading
+    assert Grant.objects.get().plan == "team"
 
 
 # -- Copilot: the login's token is exchanged for another -------------------------------------------------------------
