@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.apps import apps
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from providers import opening, registry
+from providers import connections, opening, registry
 from providers.forms import LTR, ProxyField
 from providers.logins.flow import Flow
 from providers.models import Connection
@@ -39,6 +40,14 @@ class LoginForm(forms.Form):
         max_length=100,
         help_text=_("Under which the connection is listed; empty: the account's e-mail address."),
     )
+    team = forms.ModelChoiceField(
+        label=_("team"),
+        queryset=None,
+        required=False,
+        empty_label=_("Everyone"),
+        help_text=_("Only client keys of this team use it. Empty: everyone."),
+    )
+    tags = forms.CharField(label=_("tags"), required=False, help_text=_("Words with spaces between, to find it by."))
     proxy = ProxyField(
         _("As the provider says"), help_text=_("For this login and everything the connection does afterwards.")
     )
@@ -49,7 +58,10 @@ class LoginForm(forms.Form):
         asked = {name for method in flow.methods for name in method.asks}
         method: Any = self.fields["method"]
         method.choices = [(each.id, METHODS.get(each.id, each.id)) for each in flow.methods]
-        for name in ({"start_url", "region"} - asked) | ({"label", "proxy"} if connection else set()):
+        team: Any = self.fields["team"]
+        team.queryset = apps.get_model("accounts.Team")._default_manager.all()
+        settled = {"label", "team", "tags", "proxy"} if connection else set()
+        for name in ({"start_url", "region"} - asked) | settled:
             del self.fields[name]
         if len(flow.methods) == 1:
             method.widget, self.initial["method"] = forms.HiddenInput(), flow.methods[0].id
@@ -57,6 +69,12 @@ class LoginForm(forms.Form):
             self.fields[name].widget.attrs.update(LTR)
         if "region" in self.fields:
             self.initial["region"] = "us-east-1"
+
+    def clean_tags(self) -> list[str]:
+        try:
+            return connections.check_tags(self.cleaned_data["tags"].split())
+        except connections.BadConnection as wrong:
+            raise forms.ValidationError(str(wrong)) from None
 
 
 class PasteForm(forms.Form):

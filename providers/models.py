@@ -408,6 +408,8 @@ class LoginAttempt(models.Model):
     proxy = EncryptedTextField(null=True)  # as ``proxies.choose`` takes it
     shown = models.JSONField(default=dict)  # what the person needs: address, user code
     name = models.CharField(max_length=100, blank=True)
+    team = models.ForeignKey("accounts.Team", models.CASCADE, null=True, related_name="+")  # of a connection it makes
+    tags = models.JSONField(default=list)
     accepted_by = models.CharField(max_length=254)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(db_index=True)

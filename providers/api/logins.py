@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.apps import apps
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, status, viewsets
 from rest_framework.decorators import action
@@ -12,7 +13,7 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from providers import audit, proxies, registry
+from providers import audit, connections, proxies, registry
 from providers.logins import attempts
 from providers.logins.attempts import Who
 from providers.logins.engine import LoginFailed
@@ -56,14 +57,24 @@ class LoginSerializer(serializers.ModelSerializer[LoginAttempt]):
         help_text="Of this login and of the connection it makes: a proxy's name, direct, or a URL.",
     )
     name = serializers.CharField(write_only=True, required=False, allow_blank=True, max_length=100)
+    team = serializers.PrimaryKeyRelatedField(
+        queryset=apps.get_model("accounts.Team")._default_manager.all(),
+        write_only=True,
+        required=False,
+        allow_null=True,
+        help_text="Of a connection that the login makes: only client keys of this team use it.",
+    )
+    tags = serializers.ListField(
+        child=serializers.CharField(max_length=30), write_only=True, required=False, help_text="Of the same connection."
+    )
     start_url = serializers.CharField(write_only=True, required=False, allow_blank=True, max_length=300)
     region = serializers.CharField(write_only=True, required=False, allow_blank=True, max_length=40)
 
     class Meta:
         model = LoginAttempt
         fields = [
-            "uid", "provider", "method", "connection", "accept_terms", "proxy", "name", "start_url", "region", "shown",
-            "status", "message", "expires_at", "interval",
+            "uid", "provider", "method", "connection", "accept_terms", "proxy", "name", "team", "tags", "start_url",
+            "region", "shown", "status", "message", "expires_at", "interval",
         ]  # fmt: skip
         read_only_fields = ["uid", "shown", "status", "message", "expires_at", "interval"]
 
@@ -110,7 +121,14 @@ class LoginViewSet(mixins.CreateModelMixin, mixins.RetrieveModelMixin, viewsets.
         answers = {name: said.get(name) or "" for name in ("start_url", "region")} | {"label": said.get("name") or ""}
         try:
             serializer.instance = attempts.begin(
-                entry, said["method"], who(self.request), connection=again, proxy=proxy, answers=answers
+                entry,
+                said["method"],
+                who(self.request),
+                connection=again,
+                proxy=proxy,
+                answers=answers,
+                team=said.get("team"),
+                tags=_tags(said.get("tags", ())),
             )
         except LoginFailed as wrong:
             raise ValidationError({"provider": [explain(wrong)]}) from None
@@ -129,6 +147,13 @@ class LoginViewSet(mixins.CreateModelMixin, mixins.RetrieveModelMixin, viewsets.
             raise ValidationError({"pasted": [explain(wrong)]}) from None
         attempt.refresh_from_db()
         return Response(LoginSerializer(attempt).data, status=status.HTTP_200_OK)
+
+
+def _tags(given: Any) -> list[str]:
+    try:
+        return connections.check_tags(given)
+    except connections.BadConnection as wrong:
+        raise ValidationError({wrong.field: [str(wrong)]}) from None
 
 
 def _proxy(wanted: str | None) -> str | None:

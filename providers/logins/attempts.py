@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -69,9 +69,12 @@ def begin(
     connection: Connection | None = None,
     proxy: str | None = None,
     answers: Mapping[str, str] | None = None,
+    team: Any = None,
+    tags: Sequence[str] = (),
 ) -> LoginAttempt:
     """A saved attempt; its ``shown`` says what the person does next. The caller has made sure that the vendor's
-    restriction was read and accepted. ``answers``: label, start_url, region. Raises LoginFailed."""
+    restriction was read and accepted. ``answers``: label, start_url, region. ``team`` and ``tags`` (checked) are those
+    of a connection that the login makes; one that is there keeps its own. Raises LoginFailed."""
     flow = flow_for(entry)
     method = flow.method(method_id)
     attempt = LoginAttempt(
@@ -84,6 +87,8 @@ def begin(
         proxy=None if connection else proxy,
         accepted_by=who.email,
         name=(answers or {}).get("label", "")[:100],
+        team=team,
+        tags=list(tags),
         expires_at=timezone.now() + LASTS,
     )
     known = {**method.defaults, **{name: text for name, text in (answers or {}).items() if text}}
@@ -308,6 +313,7 @@ def _stored(attempt: LoginAttempt, entry: Entry, flow: Flow, tokens: Tokens, acc
     connection = grant.connection if grant.pk else attempt.connection
     if connection is None:
         connection = Connection(provider_id=entry.id, name=_name(entry, attempt, account))
+        connection.team_id, connection.tags = attempt.team_id, attempt.tags  # before anybody can use it
         _choose_proxy(connection, reveal(attempt, "proxy"))
     connection.secret, connection.origin = None, entry.origin
     connection.save()

@@ -104,6 +104,8 @@ def _begun(request: HttpRequest, form: LoginForm, entry: Entry, connection: Conn
             connection=connection,
             proxy=said.get("proxy"),
             answers=answers,
+            team=said.get("team"),
+            tags=said.get("tags") or (),
         )
     except LoginFailed as wrong:
         form.add_error(None, explain(wrong))

@@ -18,7 +18,7 @@ from django.test import override_settings
 from accounts.models import IdentityProvider
 from omniroute import keyfiles
 from omniroute.environment import read
-from providers import proxies, rotation
+from providers import grants, proxies, rotation
 from providers.fields import reveal
 from providers.keyring import ring
 from providers.models import Connection, Provider, Proxy, VaultCanary
@@ -66,6 +66,20 @@ class TestRotating:
         assert reveal(Proxy.objects.get(), "url") == "http://u:p@10.0.0.1:1"
         assert VaultCanary.objects.get().fingerprint == under_old.fingerprint
         assert rotate(under_old).resealed == 0
+
+    def test_a_login_is_renewed_with_the_new_key_alone(
+        self, under_old: KeyRing, login_vendors: Any, logged_in: Any
+    ) -> None:
+        with override_settings(ENCRYPTION_KEYS=(OLD,)):
+            grant = logged_in("claude", lasts=-1)
+            grant.id_token, grant.hidden = "an id token", '{"client_id": "own"}'
+            grant.save()
+        assert rotate(under_old).resealed == 8
+        with override_settings(ENCRYPTION_KEYS=(NEW,)):
+            grant.refresh_from_db()
+            assert reveal(grant, "id_token") == "an id token" and grants.hidden_of(grant) == {"client_id": "own"}
+            assert grants.refresh(grant.pk).generation == 2
+        assert login_vendors.said("v1/oauth/token")[-1]["client_id"] == "own" and login_vendors.accounts.reused == 0
 
     def test_second_factors_are_rotated_inside_their_json(self, under_old: KeyRing, member: Any) -> None:
         old, context = KeyRing([OLD]), "mfa_authenticator.data"

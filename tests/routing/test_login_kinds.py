@@ -164,6 +164,25 @@ def test_another_plan_is_noticed_by_a_renewal_and_by_the_usage_call(vendors: Ven
     assert Grant.objects.get().plan == "team"
 
 
+def test_a_login_for_a_team_answers_that_team_only(
+    vendors: Vendors, gateway: Any, make_key: Any, team: Any, member: Any
+) -> None:
+    connection = log_in(vendors, "claude", "browser", team=team, tags=["lab"])
+    assert (connection.team_id, connection.tags) == (team.pk, ["lab"])
+    body = {"model": "claude/claude-opus-4-6", "messages": [{"role": "user", "content": "Say hello"}]}
+    inside, outside = make_key("inside", team=team, owner=member), make_key("outside")
+    gateway.settle()
+    with httpx.Client(base_url=gateway.url, timeout=30) as http:
+        answers = [
+            http.post("/chat/completions", json=body, headers={"authorization": f"Bearer {key}"})
+            for key in (inside, outside)
+        ]
+    assert said(answers[0]) == "Hello" and answers[1].status_code == 403
+    assert answers[1].json()["error"]["code"] == "no_connection_for_key"
+    again = log_in(vendors, "claude", "browser")  # without a word of the team: it stays the team's
+    assert again.pk == connection.pk and again.team_id == team.pk and Connection.objects.count() == 1
+
+
 # -- Copilot: the login's token is exchanged for another -------------------------------------------------------------
 COPILOT = "github/gpt-4o"
 
