@@ -12,9 +12,10 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from providers import catalogue, connections, overrides
+from providers import catalogue, connections, lists, overrides, trial
 from providers.entry import Entry
 from providers.listing import Listed
+from providers.lists import LISTS
 from providers.models import Connection, Provider, ProviderModel
 from providers.probe import NoList, Probe, fetch_models
 
@@ -41,12 +42,19 @@ class Compared:
 
 
 # -- comparing ----------------------------------------------------------------------------------------------------
+def offered(entry: Entry) -> bool:
+    """Whether the provider's vendor gives a list of models that can be asked for."""
+    return entry.id in LISTS or (entry.lists_models and entry.has("models") and not trial.needed(entry))
+
+
 def live(connection: Connection) -> tuple[Listed, ...]:
     """What the provider lists to this connection now, through its proxy. Raises NoList. Not from an event loop."""
     ready = connections.prepared(connection)
     if isinstance(ready, Probe):
         raise NoList(ready.message)
-    entry, secret, proxy, _parameters = ready
+    entry, secret, proxy, parameters = ready
+    if entry.id in LISTS:
+        return asyncio.run(lists.fetch(entry, secret, proxy, parameters))
     return asyncio.run(fetch_models(entry, secret, proxy))
 
 

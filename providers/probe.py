@@ -89,10 +89,8 @@ async def probe(
 
 async def fetch_models(entry: Entry, secret: str | None, proxy: str | None = None) -> tuple[Listed, ...]:
     """What the provider lists now, over all its pages. Raises NoList."""
-    if not (entry.lists_models and entry.has("models")):
-        raise NoList("It has no list of models.")
-    if trial.needed(entry):
-        raise NoList("The list of a provider that signs its requests or wraps them cannot be asked for.")
+    if not (entry.lists_models and entry.has("models")) or trial.needed(entry):
+        raise NoList("Its vendor gives no list of models that can be asked for; models are added by hand.")
     secrets = _hidden(entry, secret, proxy)
     found: dict[str, Listed] = {}
     path = entry.path("models")

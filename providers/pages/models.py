@@ -102,6 +102,7 @@ def models_import(request: HttpRequest, provider_id: str) -> HttpResponse:
         "title": _("Import models of %(name)s") % {"name": entry.name},
         "connections": row.connections.filter(enabled=True),
         "back": row_page(row),
+        "offered": importing.offered(entry),
     }
     if request.method != "POST":
         return render(request, "providers/models_import.html", context)

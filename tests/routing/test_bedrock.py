@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 import anthropic
 import openai
 import pytest
 
+from providers import importing, lists
 from providers.failures import classify
+from providers.models import Connection, Provider
+from providers.probe import NoList
 from providers.wire.errors import Kind
 from providers.wire.eventstream import encoded, failure_of
 from tests.routing.envelopes import CHAT_TOOL, HELLO, MESSAGES_TOOL
@@ -258,3 +262,24 @@ def test_a_conversation_without_an_end_is_a_broken_one(vendors: Any) -> None:
         clients = vendors.connect("bedrock", vendor.url, model=NOVA, secret="ABSKkey")
         with pytest.raises(openai.APIError):
             list(clients.chat.chat.completions.create(model=f"bedrock/{NOVA}", messages=HELLO, stream=True))
+
+
+# -- the list of models -----------------------------------------------------------------------------------------------
+def test_the_list_is_asked_for_signed_at_its_own_place(
+    vendors: Any, gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"modelId": "amazon.nova-9-v1:0", "modelName": "Nova 9"}, {"modelName": "nameless"}]
+    with Vendor(lambda seen: (200, {"modelSummaries": rows})) as vendor:
+        vendors.connect("bedrock", vendor.url, secret=ACCESS_KEY, parameters={"region": "eu-west-1"})
+        place = replace(lists.LISTS["bedrock"], url=vendor.url + "/{region}/foundation-models")
+        monkeypatch.setitem(lists.LISTS, "bedrock", place)  # type: ignore[arg-type]
+        (found,) = importing.live(Connection.objects.get())
+        assert (found.id, found.name) == ("amazon.nova-9-v1:0", "Nova 9")
+        elsewhere = vendor.url.replace("127.0.0.1", "localhost")
+        Provider.objects.filter(pk="bedrock").update(base_url=elsewhere)
+        Connection.objects.update(origin=elsewhere)
+        with pytest.raises(NoList, match="another address"):
+            importing.live(Connection.objects.get())
+    (seen,) = vendor.seen
+    assert (seen.method, seen.target) == ("GET", "/eu-west-1/foundation-models")
+    assert "/eu-west-1/bedrock/aws4_request" in seen.headers["authorization"]

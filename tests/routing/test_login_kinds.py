@@ -14,11 +14,12 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from providers import grants, notices, quotas, registry, tasks
+from providers import grants, importing, notices, quotas, registry, tasks
 from providers.fields import reveal
 from providers.logins import attempts
 from providers.logins.attempts import Who
 from providers.models import Connection, Grant, LoginAttempt, Provider, QuotaWindow
+from providers.probe import NoList
 from routing import publish
 from tests.vendors import Vendors
 
@@ -181,6 +182,28 @@ def test_a_login_for_a_team_answers_that_team_only(
     assert answers[1].json()["error"]["code"] == "no_connection_for_key"
     again = log_in(vendors, "claude", "browser")  # without a word of the team: it stays the team's
     assert again.pk == connection.pk and again.team_id == team.pk and Connection.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "models"),
+    [
+        ("github", "device", [("gpt-9", "new"), ("gpt-4o", "known")]),
+        ("antigravity", "browser", [("free", "new"), ("gemini-3-pro", "new"), ("claude-sonnet-4-6", "known")]),
+    ],
+)
+def test_the_live_list_is_asked_for_as_requests_are(vendors: Vendors, name: str, method: str, models: Any) -> None:
+    connection = log_in(vendors, name, method)
+    found = importing.compare(registry.effective_of(connection.provider), importing.live(connection))
+    assert [(each.id, each.state) for each in found if each.state != "gone"] == models
+
+
+@pytest.mark.parametrize("name", ["codex", "gemini-cli"])
+def test_where_the_vendor_gives_no_list_the_page_says_so(vendors: Vendors, browser: Client, name: str) -> None:
+    connection, before = log_in(vendors, name, "browser"), len(vendors.calls)
+    assert "gives no list of models" in browser.get(f"/dashboard/providers/{name}/models/import/").content.decode()
+    with pytest.raises(NoList, match="gives no list"):
+        importing.live(connection)
+    assert len(vendors.calls) == before
 
 
 # -- Copilot: the login's token is exchanged for another -------------------------------------------------------------

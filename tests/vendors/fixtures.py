@@ -36,7 +36,7 @@ def whole_vendors(db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def _pointed(
     folder: Path, monkeypatch: pytest.MonkeyPatch, entries: Callable[[Path, str], Path], *, revived: bool = False
 ) -> Iterator[Vendors]:
-    from providers import catalogue, quotas
+    from providers import catalogue, lists, quotas
     from providers.auth import schemes
     from providers.logins import flow
 
@@ -58,6 +58,9 @@ def _pointed(
             for id, calls in quotas.USAGE.items()
         }
         monkeypatch.setattr(quotas, "USAGE", asked)
+        for id, call in lists.LISTS.items():
+            here = replace(call, url=call.url.replace("https://", f"{found.url}/"))
+            monkeypatch.setitem(lists.LISTS, id, here)  # type: ignore[arg-type]
         for name in SECRETS:
             monkeypatch.setenv(name, "not-a-real-secret")
         catalogue.sync()

@@ -206,7 +206,7 @@ class Vendors:
                 return self._kilo(rest.rpartition("/")[2], method)
             case "POST", "api.cline.bot", "api/v1/auth/token" | "api/v1/auth/refresh":
                 return self._cline(rest, said)
-            case "POST", "api.githubcopilot.com", _:
+            case _, "api.githubcopilot.com", _:
                 family = self.copilot.get(bearer)
         if family is None:
             return 401, {"error": {"type": "authentication_error", "message": "OAuth token has expired."}}

@@ -149,6 +149,18 @@ def qwen(said: Said, headers: Headers, family: Family) -> str:
     return lacking(headers, authorization="Bearer ", x_dashscope_authtype="qwen-oauth")
 
 
+def models_asked(said: Said, headers: Headers, family: Family) -> str:
+    return lacking(headers, authorization="Bearer tid=", user_agent="OmniRoute/")
+
+
+COPILOT_MODELS = [
+    {"id": "gpt-4o", "name": "GPT-4o", "capabilities": {"type": "chat"}},
+    {"id": "gpt-9", "name": "GPT-9", "capabilities": {"type": "chat"}, "policy": {"state": "enabled"}},
+    {"id": "gpt-off", "capabilities": {"type": "chat"}, "policy": {"state": "disabled"}},
+    {"id": "text-embedding-3-small", "capabilities": {"type": "embeddings"}},
+]
+
+
 def anything(said: Said, headers: Headers, family: Family) -> str:
     return ""
 
@@ -159,6 +171,7 @@ MODELS: Mapping[str, tuple[Callable[[Said, Headers, Family], str], Callable[[Sai
     "cloudcode-pa.googleapis.com/v1internal:generateContent": (gemini, gemini_reply),
     "daily-cloudcode-pa.googleapis.com/v1internal:generateContent": (antigravity, gemini_reply),
     "api.githubcopilot.com/chat/completions": (copilot, chat_reply),
+    "api.githubcopilot.com/models": (models_asked, lambda said: {"data": COPILOT_MODELS}),
     "codewhisperer.us-east-1.amazonaws.com/generateAssistantResponse": (kiro, kiro_stream),
     "api.kimi.com/coding/v1/messages": (kimi, message_reply),
     "api.kilo.ai/api/openrouter/chat/completions": (kilo, chat_reply),
