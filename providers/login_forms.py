@@ -40,7 +40,7 @@ class LoginForm(forms.Form):
         max_length=100,
         help_text=_("Under which the connection is listed; empty: the account's e-mail address."),
     )
-    team = forms.ModelChoiceField(
+    team: forms.ModelChoiceField[Any] = forms.ModelChoiceField(
         label=_("team"),
         queryset=None,
         required=False,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from providers.auth import schemes, secrets
 from providers.auth.base import Credential
+from providers.auth.exchange import route_of
 from providers.auth.oauth import Login
 from providers.entry import Entry
 from providers.failures import classify, retry_after
@@ -22,7 +23,7 @@ from providers.transport.pools import Transports
 from providers.wire.errors import Kind, UpstreamFailure
 from providers.wire.formats import FORMATS
 from providers.words import clean_words
-from providers.wrapping import failure_in, wrapping
+from providers.wrapping import failure_in, others, wrapping
 
 Headers = tuple[tuple[bytes, bytes], ...]
 MAX_ERROR_BODY = 64 * 1024  # bytes of an error reply that are read
@@ -57,6 +58,7 @@ class Link:
     team_id: int | None = None  # whose callers it is for; None: everyone's
     credential: Credential | None = field(default=None, repr=False)  # signs each request; None: ``headers`` suffice
     gauge: HeaderReader | None = None  # the vendor's replies tell of quotas
+    others: tuple[tuple[Route, str], ...] = ()  # the vendor's further addresses and their base paths, for busy times
     preamble: str = ""  # an opening system text the upstream wants; added where a client does not send it
 
 
@@ -85,10 +87,12 @@ def link(
     login: Login | None = None,
     team_id: int | None = None,
     preamble: str = "",
+    own_address: bool = False,
 ) -> Link:
     """A connection of entry, ready to use. ``secret`` becomes what the entry's auth scheme makes of it, unless a
     ``credential`` signs each request; ``login`` is the one that gave the secret. ``parameters`` are its own values,
-    None when the entry has them already. Raises ValueError when one is missing or does not fit."""
+    None when the entry has them already. ``own_address``: the entry has its vendor's, so the vendor's others may take
+    requests over. Raises ValueError when a parameter is missing or does not fit."""
     values: dict[str, str] = {}
     if parameters is not None:
         values, entry = {**parameters, **entry.values(parameters)}, entry.at(parameters)
@@ -122,8 +126,16 @@ def link(
         values=values,
         team_id=team_id,
         credential=credential,
+        others=_others(entry, proxy) if own_address else (),
         preamble=preamble,
     )
+
+
+def _others(entry: Entry, proxy: str | None) -> tuple[tuple[Route, str], ...]:
+    routes = (
+        (route_of(url, entry.allow_private_network, proxy), urlsplit(url).path.rstrip("/")) for url in others(entry)
+    )
+    return tuple(routes)
 
 
 class Upstream:
@@ -156,16 +168,22 @@ class Upstream:
         if wrapped is not None:
             body, headers = wrapped.body, wrapped.headers
         target = entry.target(operation, attempt.model, stream=streams)
+        target = filled(target, here.values) if "{" in target else target
         accept = (b"accept", b"text/event-stream" if streams else b"application/json")
         outbound = Outbound(
             "POST",
-            here.base_path + (filled(target, here.values) if "{" in target else target),
+            here.base_path + target,
             _over((*here.headers, accept), headers),
             body,
             here.route,
             timeouts,
         )
         reply = await self._send(here, outbound)
+        for route, base_path in here.others:
+            if not _busy(reply):
+                break
+            await reply.aclose()
+            reply = await self._send(here, replace(outbound, route=route, target=base_path + target))
         if here.gauge is not None:
             self._listen(attempt, here.gauge, reply)
         if reply.status < 300:
@@ -201,6 +219,10 @@ class Upstream:
 
     async def aclose(self) -> None:
         await self._transports.aclose()
+
+
+def _busy(reply: Reply) -> bool:
+    return reply.status == 429 or reply.status >= 500
 
 
 async def _renewed(credential: Credential, request: Outbound, reply: Reply) -> bool:

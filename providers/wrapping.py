@@ -65,6 +65,12 @@ def rewrites(entry: Entry) -> bool:
     return envelope is not None and envelope.rewrites
 
 
+def others(entry: Entry) -> tuple[str, ...]:
+    """Base URLs that take a request over when the entry's own is busy or broken."""
+    envelope = ENVELOPES.get(entry.envelope)
+    return entry.elsewhere if envelope is not None and envelope.tries_elsewhere else ()
+
+
 def failure_in(entry: Entry, raw: bytes, status: int, headers: Mapping[bytes, bytes]) -> UpstreamFailure | None:
     """What an error reply says in an envelope's own words; None where the format's are to be looked for."""
     if not entry.envelope:

@@ -23,7 +23,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import Membership, Team, User
-from providers import grants, proxies, quotas, registry, renewal
+from providers import catalogue, grants, proxies, quotas, registry, renewal
 from providers.connections import secret_of, usable_reason, values_of
 from providers.entry import Entry
 from providers.models import Connection, Grant, ProviderModel, Proxy
@@ -243,6 +243,7 @@ def _link(entry: Entry, row: Connection, way: proxies.Way) -> Link:
         preamble=row.preamble if row.adds_preamble else "",
         credential=signed,
         login=exchanged,
+        own_address=catalogue.has_own_address(entry),
     )
     if grant is None or token is None:
         return made

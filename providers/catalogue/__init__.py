@@ -32,6 +32,12 @@ def entries() -> Mapping[str, Entry]:
     return load(FOLDER)
 
 
+def has_own_address(entry: Entry) -> bool:
+    """Whether an entry in force is asked at the address that the catalogue knows, not at an operator's."""
+    known = entries().get(entry.id)
+    return known is not None and known.base_url == entry.base_url
+
+
 def load(folder: Path) -> Mapping[str, Entry]:
     """The entries of a folder of TOML files; no two of them may share a prefix. Raises CatalogueError."""
     found: dict[str, Entry] = {}

@@ -34,9 +34,11 @@ class Decoder(Protocol):
 
 class Envelope(Protocol):
     """A row of ``special.ENVELOPES``. ``rewrites``: every part of a body becomes another, so it must be one that the
-    gateway has read and put right itself."""
+    gateway has read and put right itself. ``tries_elsewhere``: an address of the vendor's that is busy or broken says
+    nothing of its other ones."""
 
     rewrites: bool
+    tries_elsewhere: bool
 
     def wrap(self, sending: Sending) -> tuple[bytes, Headers]:
         """Body and headers as the vendor wants them; the headers go before the connection's own. Raises
@@ -56,6 +58,7 @@ class Plain:
     """What most envelopes leave as it is."""
 
     rewrites = False
+    tries_elsewhere = False
 
     def whole(self, raw: bytes, sending: Sending) -> bytes:
         return raw

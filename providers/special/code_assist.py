@@ -31,7 +31,9 @@ class CodeAssist(Plain):
 
 
 class Antigravity(CodeAssist):
-    """As above; with tools it wants calls validated, and each request named."""
+    """As above; with tools it wants calls validated, and each request named. It is served at two addresses."""
+
+    tries_elsewhere = True
 
     def wrap(self, sending: Sending) -> tuple[bytes, Headers]:
         fields = msgspec.json.decode(sending.body, type=dict[str, Raw])

@@ -85,7 +85,8 @@ class Gateway:
             with contextlib.suppress(RuntimeError):  # the loop is closed: so is what it kept
                 self._loop.call_soon_threadsafe(self.replays.follow, snapshot)
         if self._loop is not None and self._upstream is not None:
-            routes = {link.route for provider in snapshot.providers.values() for link in provider.links}
+            links = [link for provider in snapshot.providers.values() for link in provider.links]
+            routes = {route for link in links for route in (link.route, *(route for route, _ in link.others))}
             with contextlib.suppress(RuntimeError):  # the loop is closing: so are the pools
                 asyncio.run_coroutine_threadsafe(self._upstream.keep(routes), self._loop)
 

@@ -206,6 +206,37 @@ def test_where_the_vendor_gives_no_list_the_page_says_so(vendors: Vendors, brows
     assert len(vendors.calls) == before
 
 
+# -- Antigravity: two addresses ---------------------------------------------------------------------------------------
+DAILY, SECOND = (f"{host}/v1internal:generateContent" for host in
+                 ("daily-cloudcode-pa.googleapis.com", "cloudcode-pa.googleapis.com"))  # fmt: skip
+
+
+def asked_at(vendors: Vendors) -> list[str]:
+    return [path.lstrip("/") for _, path, _, _ in vendors.calls if path.endswith(":generateContent")]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_address_is_followed_by_the_vendors_other_one(vendors: Vendors, ask: Any, status: int) -> None:
+    log_in(vendors, "antigravity", "browser")
+    vendors.busy = {DAILY: status}
+    assert said(ask("antigravity/gemini-3-flash")) == "Hello" and asked_at(vendors) == [DAILY, SECOND]
+
+
+def test_when_both_are_busy_the_client_hears_it(vendors: Vendors, ask: Any) -> None:
+    log_in(vendors, "antigravity", "browser")
+    vendors.busy = {DAILY: 503, SECOND: 429}
+    assert ask("antigravity/gemini-3-flash").status_code == 429 and asked_at(vendors) == [DAILY, SECOND]
+
+
+def test_the_vendors_other_address_gets_nothing_meant_for_an_operators(vendors: Vendors) -> None:
+    log_in(vendors, "antigravity", "browser")
+    (link,) = publish.build().providers["antigravity"].links
+    assert len(link.others) == 1
+    Provider.objects.filter(pk="antigravity").update(base_url=f"{vendors.url}/another")
+    (link,) = publish.build().providers["antigravity"].links
+    assert link.others == ()
+
+
 # -- Copilot: the login's token is exchanged for another -------------------------------------------------------------
 COPILOT = "github/gpt-4o"
 

@@ -51,6 +51,7 @@ class Vendors:
         self.codes: dict[str, dict[str, Any]] = {}
         self.devices: dict[str, dict[str, Any]] = {}
         self.copilot: dict[str, Family] = {}  # tokens that GitHub tokens were exchanged for
+        self.busy: dict[str, int] = {}  # host/path → the status it answers with
         self.slow_down = 0
         self.no_copilot = False  # the GitHub account has no licence
         self.github_expires = False  # GitHub's tokens run out and can be renewed
@@ -210,6 +211,8 @@ class Vendors:
                 family = self.copilot.get(bearer)
         if family is None:
             return 401, {"error": {"type": "authentication_error", "message": "OAuth token has expired."}}
+        if status := self.busy.get(f"{host}/{rest}"):
+            return status, {"error": {"code": status, "message": "Too much to do."}}
         if told := upstreams.answer(f"{host}/{rest}".rstrip("/"), said, headers, family):
             return told
         return self.opened(host, rest, family, said)
