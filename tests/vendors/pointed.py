@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from providers import catalogue
 from providers.logins import flow
 
 ADDRESS = re.compile(r'^((?:\w+_)?url = ")https://', re.MULTILINE)
@@ -41,6 +40,8 @@ def catalogue_at(folder: Path, url: str) -> Path:
 
 def entries_at(folder: Path, url: str) -> Path:
     """The catalogue's own files of the providers with a login, their addresses at ``url``, ended ones revived."""
+    from providers import catalogue  # its rows want Django set up
+
     folder.mkdir()
     for path in flow.FOLDER.glob("*.toml"):
         text = (catalogue.FOLDER / path.name).read_text(encoding="utf-8")
@@ -55,6 +56,8 @@ def entries_at(folder: Path, url: str) -> Path:
 
 def use(flows: Path, entries: Path) -> None:
     """For a process of its own, once Django is set up: read these folders instead."""
+    from providers import catalogue
+
     flow.FOLDER, catalogue.FOLDER = flows, entries
     flow.flows.cache_clear()
     catalogue.entries.cache_clear()
