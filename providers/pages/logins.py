@@ -26,6 +26,7 @@ from providers.logins.redirects import CALLBACK, is_loopback
 from providers.logins.sentences import explain
 from providers.models import Connection, LoginAttempt, Provider
 from providers.pages.names import row_page
+from providers.special import UNSPOKEN
 
 
 def offered(entry: Entry) -> Flow | None:
@@ -85,6 +86,7 @@ def _begin(request: HttpRequest, row: Provider, connection: Connection | None) -
         "entry": entry,
         "flow": flow,
         "connection": connection,
+        "unspoken": UNSPOKEN.get(entry.envelope, ""),
         "back": row_page(row),
         "title": _("Log in at %(name)s") % {"name": entry.name},
     }

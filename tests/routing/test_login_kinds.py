@@ -206,6 +206,17 @@ def test_where_the_vendor_gives_no_list_the_page_says_so(vendors: Vendors, brows
     assert len(vendors.calls) == before
 
 
+def test_cursors_token_is_kept_and_the_pages_say_that_it_is_not_used(vendors: Vendors, browser: Client) -> None:
+    assert "no public description" in browser.get("/dashboard/providers/cursor/login/").content.decode()
+    entry = registry.effective_of(Provider.objects.get(pk="cursor"))
+    pasted = '{"accessToken": "%s", "machineId": "m1", "cachedEmail": "c@example.com"}'
+    attempt = attempts.begin(entry, "import", ADA, origin=HERE)
+    attempts.pasted(pasted % vendors.accounts.log_in().access, attempt, ADA)
+    assert "no public description" in browser.get("/dashboard/providers/cursor/").content.decode()
+    provider = publish.build().providers["cursor"]
+    assert provider.links == () and "no public description" in provider.unusable["c@example.com"]
+
+
 # -- Antigravity: two addresses ---------------------------------------------------------------------------------------
 DAILY, SECOND = (f"{host}/v1internal:generateContent" for host in
                  ("daily-cloudcode-pa.googleapis.com", "cloudcode-pa.googleapis.com"))  # fmt: skip
