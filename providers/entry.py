@@ -126,6 +126,7 @@ class Entry:
     operations: Mapping[str, str] = field(default_factory=nothing)
     only: frozenset[str] = frozenset()  # the operations there are; empty = all of the format
     unspoken: frozenset[str] = frozenset()  # of these, those in a shape of the vendor's own that we do not speak
+    shapes: Mapping[str, str] = field(default_factory=nothing)  # those in one that we do: a word of wire.media.shapes
     parameters: tuple[Parameter, ...] = ()
     models: Mapping[str, Model] = field(default_factory=nothing)
     any_model: bool = False  # names that are not in ``models`` are forwarded as they are
@@ -244,6 +245,7 @@ class Entry:
             format=variant.format,
             envelope=variant.envelope,
             operations=variant.operations,
+            shapes=variant.shapes,
             request=variant.request,
         )
 

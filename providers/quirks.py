@@ -33,12 +33,14 @@ NO_RULES = RequestRules()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
     """How models whose id matches are spoken to otherwise. ``format`` "": as the rest, and ``request`` comes on top of
-    the provider's rules; with a format of its own, ``operations``, ``request`` and ``envelope`` are all there is."""
+    the provider's rules; with a format of its own, ``operations``, ``shapes``, ``request`` and ``envelope`` are all
+    there is."""
 
     match: tuple[str, ...]
     format: str = ""
     envelope: str = ""
     operations: Mapping[str, str] = field(default_factory=nothing)
+    shapes: Mapping[str, str] = field(default_factory=nothing)
     request: RequestRules = NO_RULES
 
     def matches(self, model: str) -> bool:

@@ -46,8 +46,10 @@ def wrapping(
 ) -> Wrapping | None:
     """None for most: requests whose body and reply are the format's own. Raises UpstreamFailure for what the vendor
     cannot be told."""
-    collects = entry.always_streams and not stream
-    if operation != "chat" or not (entry.envelope or collects):
+    chat = operation == "chat"
+    collects = chat and entry.always_streams and not stream
+    inside = chat or entry.shapes.get(operation) == entry.format  # a service said in the envelope's own inner format
+    if not inside or not (entry.envelope or collects):
         return None
     sending = Sending(model, body, headers, stream or entry.always_streams, str(uuid.uuid4()), values)
     return Wrapping(entry, sending, collects)

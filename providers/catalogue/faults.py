@@ -10,6 +10,7 @@ import msgspec
 
 from providers.entry import OPERATIONS
 from providers.parameters import HOST, PLACEHOLDER, Parameter
+from providers.wire.media.shapes import SHAPES
 from providers.wire.traits import Traits
 
 # Authentication and framing are ours to write; an entry must not.
@@ -69,3 +70,11 @@ def unknown_placeholder(texts: list[str], parameters: tuple[Parameter, ...]) -> 
     """The first placeholder in the texts that no parameter fills."""
     known = {"model"} | {p.name for p in parameters} | {p.name + HOST for p in parameters if p.hosts}
     return next((name for text in texts for name in PLACEHOLDER.findall(text) if name not in known), None)
+
+
+def shape_fault(operation: str, word: Any) -> str | None:
+    """Why a service cannot be in a shape, or None."""
+    known = SHAPES.get(operation)
+    if known is None:
+        return f"no service with shapes of vendors' own; known are {', '.join(SHAPES)}."
+    return None if word in known else f"{word!r} is none of {', '.join(sorted(known))}."

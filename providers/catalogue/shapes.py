@@ -14,6 +14,7 @@ from providers.catalogue.faults import (
     base_url_fault,
     header_fault,
     operation_fault,
+    shape_fault,
     text_fault,
     trait_fault,
     unknown_placeholder,
@@ -114,13 +115,14 @@ class EntryTable(Table):
             format=format,
             envelope=self.one_of("envelope", ENVELOPES, ""),
             operations=self.pairs("operations", operation_fault),
+            shapes=self.pairs("shapes", shape_fault),
             request=self.rules(),
         )
         self.done()
         if not variant.match:
             raise self.fail("match", "is missing.")
-        if not format and (variant.operations or variant.envelope):
-            raise self.fail("format", "is needed where operations or an envelope are given.")
+        if not format and (variant.operations or variant.shapes or variant.envelope):
+            raise self.fail("format", "is needed where operations, shapes or an envelope are given.")
         if name := unknown_placeholder(list(variant.operations.values()), ()):
             raise self.fail("operations", f"nothing fills {{{name}}}.")
         return variant
@@ -221,6 +223,7 @@ READERS: Mapping[str, Callable[[EntryTable], Any]] = {
     "operations": lambda table: table.pairs("operations", operation_fault),
     "only": lambda table: frozenset(table.names("only", OPERATIONS)),
     "unspoken": lambda table: frozenset(table.names("unspoken", OPERATIONS)),
+    "shapes": lambda table: table.pairs("shapes", shape_fault),
     "parameters": lambda table: tuple(row.parameter() for row in table.rows("parameters")),
     "models": lambda table: table.models(),
     "any_model": lambda table: table.flag("any_model"),

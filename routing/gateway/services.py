@@ -17,6 +17,7 @@ from providers.wire.errors import Kind, Refusal, UpstreamFailure
 from providers.wire.media import embeddings, images, moderation, rerank, speech, transcription
 from providers.wire.media.events import Watch
 from providers.wire.media.job import Answer, Dialect, Job, Outgoing, dialect_of
+from providers.wire.media.shapes import shaped
 from providers.wire.types import Usage
 from routing.gateway.answers import refusal_for
 from routing.gateway.attempts import Tries
@@ -69,12 +70,12 @@ async def answer(
 async def _ask(exchange: Exchange, operation: str, job: Job, body: bytes) -> None:
     """Have somebody answer. Raises Refusal."""
     demand = Demand(operation, body, getattr(job, "fields", {}), job.most)
-    ticket = exchange.begin(job.model, demand, able=lambda attempts: _able(attempts, operation, job))
+    ticket = exchange.begin(job.model, demand, able=lambda attempts: _able(attempts, operation, job, exchange.record))
     tries = exchange.tries
     assert tries is not None
     async for attempt in tries:
         exchange.note(attempt)
-        said = Said(exchange, tries, attempt, operation, job)
+        said = Said(exchange, tries, attempt, operation, _said_to(attempt, operation, job, exchange.record))
         try:
             await (said.stream() if job.stream else said.whole())
         except UpstreamFailure as failure:
@@ -92,9 +93,14 @@ def _job(operation: str, client: str, content_type: str, body: bytes, name: str)
     return JSON_PARSERS[operation](body)
 
 
-def _able(attempts: list[Attempt], operation: str, job: Job) -> list[Attempt]:
+def _said_to(attempt: Attempt, operation: str, job: Job, record: Record) -> Job:
+    """The job as the attempt's vendor is told it: most as everybody is, some in a shape of their own."""
+    return shaped(job, operation, attempt.entry.shapes.get(operation, ""), int(record.started_at))
+
+
+def _able(attempts: list[Attempt], operation: str, job: Job, record: Record) -> list[Attempt]:
     """The attempts at providers that have the operation and can be told the job. Raises Refusal 400 without any."""
-    having = [(each, each.entry.path(operation)) for each in attempts if each.entry.has(operation)]
+    having = [each for each in attempts if each.entry.has(operation)]
     if not having:
         raise Refusal(
             400,
@@ -102,8 +108,10 @@ def _able(attempts: list[Attempt], operation: str, job: Job) -> list[Attempt]:
             code="unsupported_operation",
             param="model",
         )
-    objections = [job.objection(dialect_of(path)) for _, path in having]
-    able = [attempt for (attempt, _), objection in zip(having, objections, strict=True) if objection is None]
+    objections = [
+        _said_to(each, operation, job, record).objection(dialect_of(each.entry.path(operation))) for each in having
+    ]
+    able = [attempt for attempt, objection in zip(having, objections, strict=True) if objection is None]
     if not able:
         raise next(filter(None, objections))
     return able

@@ -23,6 +23,7 @@ from providers.wire.gemini.stream import ArrayWriter
 from providers.wire.media import embeddings, images, moderation, rerank, speech, transcription
 from providers.wire.media.events import Watch
 from providers.wire.media.job import Dialect, Job
+from providers.wire.media.shapes import SHAPES, shaped
 from providers.wire.openai_chat.clean import clean_reply
 from providers.wire.openai_chat.passing import WholeReply
 from providers.wire.openai_chat.passing import parse as passed
@@ -261,7 +262,17 @@ def job(parsers: Iterable[Parse], data: bytes) -> None:
         for dialect in Dialect:
             if found.objection(dialect) is None:
                 found.dump(dialect, "m")
+        for one in in_shapes(found):
+            if one.objection(Dialect.OPENAI) is None:
+                one.dump(Dialect.OPENAI, "m")
         found.estimate()
+
+
+def in_shapes(found: Job) -> list[Job]:
+    """The same job in every shape of a vendor's own that its service has."""
+    kinds = {"images": images.Images, "rerank": rerank.Rerank}
+    operation = next((name for name, kind in kinds.items() if isinstance(found, kind)), "")
+    return [shaped(found, operation, word, 1) for word in SHAPES.get(operation, ())]
 
 
 JOBS: dict[str, Job] = {
@@ -280,6 +291,11 @@ def job_reply(name: str, data: bytes) -> None:
             continue
         try:
             found.read(dialect, [data], "application/json")
+        except UpstreamFailure:
+            continue
+    for one in in_shapes(found):
+        try:
+            one.read(Dialect.OPENAI, [data], "application/json")
         except UpstreamFailure:
             continue
 

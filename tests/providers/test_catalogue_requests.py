@@ -19,6 +19,7 @@ from providers.upstream import Attempt, Upstream, link
 from providers.wire.formats import FORMATS
 from providers.wire.media import embeddings, images, moderation, rerank, speech, transcription
 from providers.wire.media.job import Job, Outgoing, dialect_of
+from providers.wire.media.shapes import shaped
 from providers.wire.openai_chat.passing import parse
 from providers.wire.translation import Asked
 from routing.gateway.lanes import Prepared, Translating
@@ -54,10 +55,10 @@ FORM = (
 )
 JOBS: Mapping[str, Job] = {
     "embeddings": embeddings.parse(b'{"model":"m","input":"Hello"}'),
-    "images": images.parse(b'{"model":"m","prompt":"A hut"}'),
+    "images": images.parse(b'{"model":"m","prompt":"A hut","size":"1536x1024"}'),
     "speech": speech.parse(b'{"model":"m","input":"Hello","voice":"alloy"}'),
     "moderation": moderation.parse(b'{"model":"m","input":"Hello"}'),
-    "rerank": rerank.parse(b'{"model":"m","query":"q","documents":["a","b"]}'),
+    "rerank": rerank.parse(b'{"model":"m","query":"q","documents":["a","b"],"top_n":1}'),
     "transcription": transcription.parse(FORM, "multipart/form-data; boundary=x"),
 }
 
@@ -80,7 +81,10 @@ def leaving(entry: Entry, row: Mapping[str, Any], operation: str, model: str, sa
     """What Upstream hands to the transport. Signed requests carry no secret here: ``providers.auth`` adds it."""
     here = entry.at(row.get("parameters", {}))
     secret = None if entry.signed else SECRET
-    connected = link(here, connection_id=1, name="c", priority=1, secret=secret, proxy=None, user_agent="OmniRoute/0")
+    connected = link(
+        here, connection_id=1, name="c", priority=1, secret=secret, proxy=None, user_agent="OmniRoute/0",
+        parameters=row.get("parameters"),
+    )  # fmt: skip
     patience = Timeouts(connect=1, write=1, first_byte=1, idle=1)
     sending = Upstream(Nobody()).open(  # type: ignore[arg-type]
         Attempt(entry.of(model), connected, model), operation, said.body, stream=stream, timeouts=patience,
@@ -135,7 +139,8 @@ def chats() -> Iterator[tuple[str, dict[str, Any], str]]:
 def services() -> Iterator[tuple[str, str, dict[str, Any]]]:
     for id, row in TABLE.items():
         for operation, said in row.get("services", {}).items():
-            yield id, operation, {**row, **said}
+            for one in said if isinstance(said, list) else [said]:
+                yield id, operation, {**row, **one}
 
 
 CHATS, SERVICES = list(chats()), list(services())
@@ -206,15 +211,19 @@ def test_where_a_stream_goes(id: str, row: dict[str, Any], model: str) -> None:
         assert asked == (None if row.get("no_usage_option") else {"include_usage": True})
 
 
-@pytest.mark.parametrize(("id", "operation", "row"), SERVICES, ids=[f"{id}-{op}" for id, op, _ in SERVICES])
+@pytest.mark.parametrize(
+    ("id", "operation", "row"), SERVICES, ids=[f"{id}-{op}-{row['model']}" for id, op, row in SERVICES]
+)
 def test_services(id: str, operation: str, row: dict[str, Any]) -> None:
-    entry, model = catalogue.entries()[id], row["model"]
+    model = row["model"]
+    entry = catalogue.entries()[id].of(model)
     if entry.models and not entry.any_model:
         assert entry.models[model].operation == operation
     if row["url"] == "unspoken":
         assert not entry.has(operation)
         return
-    said: Outgoing = JOBS[operation].dump(dialect_of(entry.path(operation)), model)
+    job = shaped(JOBS[operation], operation, entry.shapes.get(operation, ""), 1)
+    said: Outgoing = job.dump(dialect_of(entry.path(operation)), model)
     kind = ((b"content-type", said.content_type.encode()),)
     request = leaving(entry, row, operation, model, Prepared(said.bodies[0], (), kind), False)
     assert address(request) == row["url"].replace("{model}", model)
@@ -223,6 +232,12 @@ def test_services(id: str, operation: str, row: dict[str, Any]) -> None:
     if row["auth"] != "signed":
         assert sent[row["auth"][0]] == row["auth"][1].replace("{secret}", SECRET)
     assert model.encode() in request.body or model in request.target
+    assert ("said" in row) == (operation in entry.shapes)
+    if "said" in row:
+        body = json.loads(request.body)
+        if entry.envelope:  # what is fresh in each request
+            assert body.pop("requestId").startswith("agent-") and body["request"].pop("sessionId")
+        assert body == row["said"]
 
 
 def test_a_clients_beta_features_stand_beside_those_the_provider_needs() -> None:
