@@ -141,64 +141,35 @@ class Provider(models.Model):
         return self.name or self.id
 
 
+def usd(name: Any, help_text: Any = "") -> Any:
+    """A column of a price: USD, zero or more; null = not said."""
+    return models.DecimalField(
+        name, max_digits=14, decimal_places=6, null=True, blank=True,
+        validators=[MinValueValidator(0)], help_text=help_text,
+    )  # fmt: skip
+
+
 class ProviderModel(models.Model):
     """A model of a provider: one the operator added, or the operator's override of a catalogue model."""
 
     provider = models.ForeignKey(Provider, models.CASCADE, related_name="models", verbose_name=_("provider"))
     model_id = models.CharField(_("model id"), max_length=200)
     enabled = models.BooleanField(_("enabled"), default=True)
-    input_price = models.DecimalField(
-        _("input price"),
-        max_digits=14,
-        decimal_places=6,
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0)],
-        help_text=_("USD per million tokens."),
-    )
-    output_price = models.DecimalField(
-        _("output price"), max_digits=14, decimal_places=6, null=True, blank=True, validators=[MinValueValidator(0)]
-    )
-    cache_read_price = models.DecimalField(
-        _("cached input price"),
-        max_digits=14,
-        decimal_places=6,
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0)],
-    )
-    cache_write_price = models.DecimalField(
-        _("cache write price"),
-        max_digits=14,
-        decimal_places=6,
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0)],
-    )
-    cache_write_1h_price = models.DecimalField(
-        _("cache write price, kept for an hour"),
-        max_digits=14,
-        decimal_places=6,
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0)],
-    )
-    input_over_200k_price = models.DecimalField(
-        _("input price of prompts over 200,000 tokens"),
-        max_digits=14,
-        decimal_places=6,
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0)],
-    )
-    output_over_200k_price = models.DecimalField(
-        _("output price of prompts over 200,000 tokens"),
-        max_digits=14,
-        decimal_places=6,
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0)],
-    )
+    input_price = usd(_("input price"), _("USD per million tokens."))
+    output_price = usd(_("output price"))
+    cache_read_price = usd(_("cached input price"))
+    cache_write_price = usd(_("cache write price"))
+    cache_write_1h_price = usd(_("cache write price, kept for an hour"))
+    input_over_200k_price = usd(_("input price of prompts over 200,000 tokens"))
+    output_over_200k_price = usd(_("output price of prompts over 200,000 tokens"))
+    # One for each of vocabulary.UNITS.
+    image_output_price = usd(_("image output price"), _("USD per million tokens of pictures."))
+    audio_input_price = usd(_("audio input price"), _("USD per million tokens of sound."))
+    audio_output_price = usd(_("audio output price"), _("USD per million tokens of sound."))
+    image_price = usd(_("price of an image"), _("USD per picture."))
+    audio_minute_price = usd(_("price of a minute of audio"), _("USD per minute."))
+    characters_price = usd(_("price of characters"), _("USD per million characters."))
+    query_price = usd(_("price of a query"), _("USD per query of a rerank."))
     context = models.PositiveIntegerField(_("context window"), null=True, blank=True, help_text=_("Tokens."))
     max_output = models.PositiveIntegerField(_("longest output"), null=True, blank=True, help_text=_("Tokens."))
     capabilities = models.JSONField(_("capabilities"), null=True, blank=True)

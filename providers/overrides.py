@@ -7,7 +7,7 @@ file (``{"headers": {...}, "request": {"drop": [...]}}``); each key there replac
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -16,6 +16,7 @@ from providers.catalogue.shapes import READERS, EntryTable
 from providers.entry import Entry
 from providers.models import Provider, ProviderModel, TransportKind
 from providers.quirks import NO_RULES
+from providers.vocabulary import UNITS
 
 COLUMNS = (
     "name", "alias", "format", "base_url", "allow_private_network", "tier", "operations", "any_model", "transport",
@@ -24,10 +25,12 @@ COLUMNS = (
 OURS = ("models", "ended", "login", "uncertain")
 WORDS = tuple(sorted(READERS.keys() - set(COLUMNS) - set(OURS)))
 EMPTY: dict[str, Any] = {"allow_private_network": None, "any_model": None, "transport": TransportKind.FAST.value}
-MODEL_COLUMNS = (
+UNIT_PRICES: Mapping[str, str] = {unit: f"{unit}_price" for unit in UNITS}  # a price's unit → its column
+PRICE_COLUMNS = (
     "input_price", "output_price", "cache_read_price", "cache_write_price", "cache_write_1h_price",
-    "input_over_200k_price", "output_over_200k_price", "context", "max_output", "capabilities",
+    "input_over_200k_price", "output_over_200k_price", *UNIT_PRICES.values(),
 )  # fmt: skip
+MODEL_COLUMNS = (*PRICE_COLUMNS, "context", "max_output", "capabilities")
 
 
 def said(row: Provider) -> tuple[str, ...]:

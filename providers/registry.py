@@ -188,9 +188,12 @@ def _model(base: Model, row: ProviderModel) -> Model:
     if row.capabilities is not None:
         said["capabilities"] = frozenset(row.capabilities)
     prices = {ours: getattr(row, theirs) for ours, theirs in PRICES.items() if getattr(row, theirs) is not None}
-    if prices:
-        unsaid: dict[str, Any] = {special: None for usual, special in SPECIAL if usual in prices}
-        said["price"] = dataclasses.replace(base.price or Price(), **{**unsaid, **prices}, source="override")
+    units = {unit: usd for unit, name in overrides.UNIT_PRICES.items() if (usd := getattr(row, name)) is not None}
+    if prices or units:
+        usual = base.price or Price()
+        unsaid: dict[str, Any] = {special: None for plain, special in SPECIAL if plain in prices}
+        per = MappingProxyType({**usual.per, **units})
+        said["price"] = dataclasses.replace(usual, **{**unsaid, **prices}, per=per, source="override")
     return dataclasses.replace(base, **said, enabled=row.enabled, own=True)
 
 

@@ -204,7 +204,7 @@ def whole(low: int, high: int) -> Reader:
 
 
 def price(node: Node, path: str) -> Decimal:
-    """USD per million tokens, as exact as the column keeps it."""
+    """USD per million tokens or per unit, as exact as the column keeps it."""
     value = unquoted(node)
     if isinstance(value, bool) or not isinstance(value, int | Decimal) or not 0 <= value < 10**8:
         raise wrong(node, path, "must be a number of USD from 0 to 99999999")

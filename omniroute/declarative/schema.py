@@ -15,6 +15,7 @@ from providers.catalogue import operation_fault
 from providers.connections import BadConnection, check_tags
 from providers.entry import CAPABILITIES, FORMATS, OPERATIONS, TIERS, TRANSPORTS
 from providers.opening import LONGEST
+from providers.overrides import PRICE_COLUMNS
 from routing.addresses import MODES
 from routing.gateway.policies import KINDS
 from routing.models import ENDPOINTS
@@ -32,13 +33,7 @@ MODEL = Fields(
     {
         "id": text(200),
         "enabled": readers.flag,
-        "input_price": readers.price,
-        "output_price": readers.price,
-        "cache_read_price": readers.price,
-        "cache_write_price": readers.price,
-        "cache_write_1h_price": readers.price,
-        "input_over_200k_price": readers.price,
-        "output_over_200k_price": readers.price,
+        **dict.fromkeys(PRICE_COLUMNS, readers.price),
         "context": readers.whole(1, BIGGEST),
         "max_output": readers.whole(1, BIGGEST),
         "capabilities": listing(readers.choice(*sorted(CAPABILITIES))),

@@ -63,7 +63,8 @@ def test_the_export_makes_the_same_elsewhere() -> None:
 
 def test_overrides_in_the_catalogues_words_go_there_and_back() -> None:
     said = "{headers: {X-Plan: team}, request: {clamp: {temperature: [0, 0.5]}}, plans: {pro: 9.99}}"
-    plan(f"providers: [{{id: groq, overrides: {said}, models: [{{id: mine, cache_write_1h_price: 2.5}}]}}]")
+    model = "{id: mine, cache_write_1h_price: 2.5, query_price: 0.002}"
+    plan(f"providers: [{{id: groq, overrides: {said}, models: [{model}]}}]")
     first = export()
     wipe()
     plan(first)
@@ -159,6 +160,10 @@ MODELS = st.lists(
         some(
             input_price=PRICE,
             output_price=PRICE,
+            image_price=PRICE,
+            audio_minute_price=PRICE,
+            characters_price=PRICE,
+            query_price=PRICE,
             context=st.integers(1, 10**6),
             enabled=st.booleans(),
             capabilities=st.lists(st.sampled_from(sorted(CAPABILITIES)), unique=True),

@@ -63,6 +63,42 @@ def test_a_models_price_goes_back_to_the_catalogues(client: Client) -> None:
     assert not ProviderModel.objects.filter(pk=row.pk).exists()
 
 
+def test_a_price_by_the_unit_is_set_in_the_admin_shown_and_taken_back(client: Client) -> None:
+    added = client.get("/admin/providers/providermodel/add/?provider=openai&model_id=dall-e-3").content.decode()
+    assert 'name="image_price"' in added and "USD per picture." in added
+    said = {
+        "provider": "openai",
+        "model_id": "dall-e-3",
+        "enabled": "on",
+        "image_price": "0.055",
+        "capabilities": "null",
+    }
+    assert client.post("/admin/providers/providermodel/add/", said).status_code == 302
+    page = client.get(f"{PAGE}?models=dall-e-3").content.decode()
+    assert "0.055 / image" in page and "override" in page and "image_price" in page
+    shown = client.get("/api/v1/providers/openai/models/").json()
+    [model] = [one for one in shown["results"] if one["id"] == "dall-e-3"] if "results" in shown else []
+    assert (float(model["unit_prices"]["image"]), model["price_source"]) == (0.055, "override")
+    client.post(f"/dashboard/providers/models/{ProviderModel.objects.get().pk}/reset/", {"name": "image_price"})
+    assert not ProviderModel.objects.exists()
+    assert "0.04 / image" in client.get(f"{PAGE}?models=dall-e-3").content.decode()
+
+
+def test_a_price_by_the_unit_over_the_api(client: Client) -> None:
+    said = {"provider": "openai", "model_id": "whisper-1", "audio_minute_price": "0.004"}
+    made = client.post("/api/v1/provider-models/", said, content_type="application/json")
+    assert made.status_code == 201 and made.json()["audio_minute_price"] == "0.004000"
+    price = registry.effective_of(Provider.objects.get(id="openai")).models["whisper-1"].price
+    assert price and price.per == {"audio_minute": Decimal("0.004")}
+    url = f"/api/v1/provider-models/{made.json()['id']}/"
+    bad = client.patch(url, {"audio_minute_price": "-1"}, content_type="application/json")
+    assert bad.status_code == 400 and "audio_minute_price" in str(bad.json())
+    back = client.patch(url, {"audio_minute_price": None}, content_type="application/json")
+    assert back.status_code == 200
+    price = registry.effective_of(Provider.objects.get(id="openai")).models["whisper-1"].price
+    assert price and (price.per["audio_minute"], price.source) == (Decimal("0.006"), "catalog")
+
+
 def test_a_model_of_ones_own_has_nothing_to_go_back_to(client: Client) -> None:
     row = ProviderModel.objects.create(provider_id="openai", model_id="mine", input_price=Decimal(1))
     client.post(f"/dashboard/providers/models/{row.pk}/reset/")

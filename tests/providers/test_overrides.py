@@ -12,6 +12,7 @@ import pytest
 from providers import catalogue, connections, overrides, registry
 from providers.models import Provider, ProviderModel
 from providers.registry import BadProvider
+from providers.vocabulary import UNITS
 
 pytestmark = pytest.mark.django_db
 ACME = """
@@ -134,6 +135,36 @@ def test_every_class_of_a_price_can_be_overridden(acme: Provider) -> None:
     assert price(input_over_200k="8").input_over_200k == 8 and price(input_over_200k="8").input == 1
     assert price(input="2", input_over_200k="8").input_over_200k == 8
     assert price(output="2", output_over_200k="8").output_over_200k == 8
+
+
+def test_prices_by_the_unit_are_overridden_each_alone_and_outlive_a_new_catalogue(ship: Any) -> None:
+    def priced(per: str) -> str:
+        return (
+            ACME.partition("models =")[0]
+            + f"""models = [
+          {{ id = "large", operation = "images", price = {{ input = 1, per = {per} }} }},
+        ]"""
+        )
+
+    ship(priced("{ image = 0.04, image_output = 30 }"))
+    acme = Provider.objects.get(id="acme")
+    row = ProviderModel.objects.create(provider=acme, model_id="large", image_price=Decimal("0.05"))
+    price = registry.effective_of(acme).models["large"].price
+    assert price and (price.per, price.input) == ({"image": Decimal("0.05"), "image_output": 30}, 1)
+    assert (price.source, overrides.said_of(row)) == ("override", ("image_price",))
+    ship(priced("{ image = 0.02, image_output = 20, audio_input = 6 }"))
+    price = registry.effective_of(acme).models["large"].price
+    assert price and price.per == {"image": Decimal("0.05"), "image_output": 20, "audio_input": 6}
+    assert registry.reset_model(row) and not ProviderModel.objects.exists()
+    price = registry.effective_of(acme).models["large"].price
+    assert price and (price.per["image"], price.source) == (Decimal("0.02"), "catalog")
+
+
+def test_every_unit_of_the_vocabulary_has_a_column() -> None:
+    row = ProviderModel(model_id="own", **{name: Decimal(1) for name in overrides.UNIT_PRICES.values()})
+    entry = registry.effective(Provider(id="own", format="openai_chat", base_url="https://own.example/v1"), [row])
+    price = entry.models["own"].price
+    assert price and set(price.per) == set(UNITS) and (price.input, price.source) == (None, "override")
 
 
 @pytest.mark.parametrize("format", ["openai_chat", "openai_responses", "anthropic", "gemini"])

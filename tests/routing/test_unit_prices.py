@@ -13,6 +13,8 @@ import pytest
 
 from analytics import ledger
 from analytics.models import UsageRecord
+from providers.models import ProviderModel
+from providers.overrides import UNIT_PRICES
 from routing.models import ApiKey, Budget
 from routing.money import BEGINNING
 from tests import simulator as sim
@@ -106,6 +108,24 @@ def test_the_record_has_the_cost_and_how_it_came_about(client: Client, upstream:
     assert D(row.price[case.unit]) * D(case.units) == case.costs
     if case.path != "/audio/speech":  # a stream, whose end is not known when its headers leave
         assert D(reply.headers["x-omniroute-cost-usd"]) == case.costs
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_operators_own_price_holds_and_is_kept_on_the_record(client: Client, upstream: Any, name: str) -> None:
+    case = CASES[name]
+    row = ProviderModel(provider_id=case.provider, model_id=case.model)
+    setattr(row, UNIT_PRICES[case.unit], D("3"))
+    row.save()
+    client.gateway.settle()
+    if case.reply is not None:
+        upstream.plays(sim.json_reply(case.reply))
+    assert case.ask(client).status_code == 200
+    [record] = client.gateway.records(1)
+    assert (record.cost_usd, record.price_source) == (3 * D(case.units), "override")
+    assert D(record.price[case.unit]) == 3
+    row.delete()  # the record says what held then
+    record.refresh_from_db()
+    assert D(record.price[case.unit]) == 3
 
 
 @pytest.mark.parametrize("name", CASES)
