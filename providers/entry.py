@@ -84,6 +84,7 @@ class Model:
     max_output: int | None = None
     dimensions: int | None = None
     capabilities: frozenset[str] = frozenset()
+    efforts: frozenset[str] = frozenset()  # of reasoning, beside low, medium and high; empty: not known
     price: Price | None = None
     shutdown: date | None = None
     uncertain: bool = False

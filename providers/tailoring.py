@@ -61,4 +61,6 @@ def traits_of(entry: Entry, model: str) -> Traits:
             said["capabilities"] = known.capabilities
         if known.max_output:
             said.setdefault("max_output", known.max_output)
+        if known.efforts:
+            said["efforts"] = known.efforts
     return msgspec.convert(said, Traits)

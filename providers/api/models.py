@@ -12,6 +12,7 @@ from providers.entry import CAPABILITIES, Entry, Model, Price
 from providers.models import Connection, ProviderModel
 from providers.overrides import MODEL_COLUMNS
 from providers.prices import price_of
+from providers.wire.efforts import MORE
 
 PER_MILLION = "USD per million tokens; null: not known."
 
@@ -32,6 +33,9 @@ class EffectiveModelSerializer(serializers.Serializer[Any]):
     cache_write_1h_price = serializers.DecimalField(None, None, allow_null=True, help_text=PER_MILLION)
     input_over_200k_price = serializers.DecimalField(None, None, allow_null=True, help_text=PER_MILLION)
     output_over_200k_price = serializers.DecimalField(None, None, allow_null=True, help_text=PER_MILLION)
+    efforts = serializers.ListField(
+        child=serializers.CharField(), help_text="Of reasoning, beside low, medium and high; empty: not known."
+    )
     unit_prices = serializers.DictField(child=serializers.DecimalField(None, None), help_text="USD per unit.")
     operation = serializers.CharField(help_text="What it is for: chat, embeddings, images and so on.")
     price_source = serializers.CharField(help_text="Where the prices come from; empty: there are none.")
@@ -48,6 +52,7 @@ def described(entry: Entry, model: Model) -> dict[str, Any]:
         "context": model.context,
         "max_output": model.max_output,
         "capabilities": sorted(model.capabilities),
+        "efforts": [effort for effort in MORE if effort in model.efforts],
         "input_price": price.input,
         "output_price": price.output,
         "cache_read_price": price.cache_read,

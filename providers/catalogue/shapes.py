@@ -25,6 +25,7 @@ from providers.entry import AUTH_SCHEMES, CAPABILITIES, FORMATS, OPERATIONS, TIE
 from providers.parameters import WORD, Parameter
 from providers.quirks import RequestRules, Variant
 from providers.vocabulary import ENVELOPES, LOGINS, PARAMETERS, QUOTA_KINDS, UNITS
+from providers.wire.efforts import MORE
 from providers.wire.errors import Kind
 
 # What ``uncertain`` may name: a key of the entry, or "operations." and one of them.
@@ -184,6 +185,7 @@ class EntryTable(Table):
             max_output=self.number("max_output"),
             dimensions=self.number("dimensions"),
             capabilities=frozenset(self.names("capabilities", CAPABILITIES)),
+            efforts=frozenset(self.names("efforts", MORE)),
             price=self.sub("price").price() if "price" in self.left else None,
             shutdown=self.take("shutdown", date),
             uncertain=self.flag("uncertain"),

@@ -17,6 +17,7 @@ class Traits(Value, frozen=True, kw_only=True):
     prefill: bool = True  # the last message may be the assistant's
     max_tokens_field: str = "max_tokens"  # or max_completion_tokens
     thinking: str = "effort"  # effort | budget | adaptive | both (budget and adaptive) | level | none
+    efforts: frozenset[str] | None = None  # those it knows beside low, medium and high; None: nobody says
     reasoning_in: bool = False  # wants earlier reasoning text back (DeepSeek within a tool turn)
     stream_usage: bool = True  # takes stream_options.include_usage
     tool_id: str = ""  # a pattern name of providers.wire.ids: "" (any), "mistral"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from providers.wire.anthropic.tables import BUDGET, DEFAULT_MAX_TOKENS, EFFORT, EFFORT_UP_TO, FAMILY, MIN_BUDGET
+from providers.wire.efforts import nearest
 from providers.wire.traits import Traits
 from providers.wire.translation import Dropped
 from providers.wire.types import Json, Request, Thinking, Value
@@ -64,7 +65,7 @@ def _effort(wish: Thinking, own: bool, traits: Traits) -> str:
         effort = next((name for most, name in EFFORT_UP_TO if wish.budget <= most), "xhigh")
     if effort == "xhigh" and traits.thinking == "both" and not own:
         return "max"  # the models that know both forms have no step between high and max
-    return effort
+    return effort if own else nearest(effort, traits.efforts)
 
 
 def _budgeted(request: Request, traits: Traits, effort: str, limit: int, dropped: Dropped) -> Plan:

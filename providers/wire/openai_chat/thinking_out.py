@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from providers.wire.efforts import nearest
 from providers.wire.openai_chat.parts_in import FAMILY
 from providers.wire.traits import Traits
 from providers.wire.translation import Dropped
@@ -42,8 +43,9 @@ def thinking_fields(body: dict[str, Json], request: Request, traits: Traits, dro
         body["thinking"] = {"type": "disabled" if off else "adaptive"}
     else:
         effort = "none" if off else said.effort or effort_of(said.budget if said.budget is not None else -1)
-        if not traits.developer_role and request.family != FAMILY:
-            effort = PLAIN.get(effort, effort)
+        if request.family != FAMILY:
+            plain = traits.efforts is None and not traits.developer_role
+            effort = PLAIN.get(effort, effort) if plain else nearest(effort, traits.efforts)
         if effort:
             body["reasoning_effort"] = effort
 

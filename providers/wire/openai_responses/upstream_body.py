@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from providers.wire.efforts import nearest
 from providers.wire.openai_responses.dumping import ItemWriter
 from providers.wire.openai_responses.tools import choice_json, hosted_json, strictness, tools_json
 from providers.wire.openai_responses.vocabulary import FAMILY, LOGPROBS, ROLE, SEALED, own
@@ -122,6 +123,8 @@ def _put_limits(body: dict[str, Json], request: Request, traits: Traits, dropped
 def _put_reasoning(body: dict[str, Json], request: Request, traits: Traits, dropped: Dropped) -> None:
     thinking = request.thinking
     effort = thinking.effort or ("none" if thinking.off else _effort(thinking.budget))
+    if request.family != FAMILY:
+        effort = nearest(effort, traits.efforts)
     shown = thinking.show or (thinking.show is None and (thinking.budget is not None or thinking.adaptive))
     reasoning: dict[str, Json] = {"effort": effort} if effort else {}
     if thinking.summary or (shown and effort != "none"):
