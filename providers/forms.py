@@ -383,9 +383,16 @@ class OverrideForm(_ProviderForm):
                 self.fields[name].widget.attrs["placeholder"] = getattr(entry, name)
         for name in ("alias", "base_url", "operations", "overrides"):
             self.fields[name].widget.attrs.update(LTR)
+        if len(self.addresses) > 1:
+            self.fields["base_url"].widget.attrs["list"] = "addresses"
         self.fields["base_url"].help_text = _(
             "Another address needs its keys again: a stored key is never sent anywhere but where it was given for."
         )
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The base URLs to choose from; another may be typed."""
+        return registry.addresses_of(self.instance)
 
     def clean_operations(self) -> Any:
         return self.cleaned_data["operations"] or {}

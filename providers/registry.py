@@ -147,6 +147,16 @@ def effective_of(row: Provider) -> Entry:
     return effective(row, row.models.all())
 
 
+def addresses_of(row: Provider) -> tuple[str, ...]:
+    """The base URLs its vendor has, the catalogue's usual one first; nothing for a custom provider. Pure: no query."""
+    base = None if row.custom else catalogue.entries().get(row.id)
+    if base is None:
+        return ()
+    words = row.overrides if isinstance(row.overrides, dict) else {}
+    others = words.get("elsewhere")
+    return (base.base_url, *(others if isinstance(others, list) else base.elsewhere))
+
+
 # -- parts --------------------------------------------------------------------------------------------------------
 def _custom(row: Provider) -> Entry:
     return Entry(

@@ -36,13 +36,16 @@ class ProviderSerializer(serializers.ModelSerializer[Provider]):
         required=False, help_text="What else differs, in the words of a catalogue file; each key replaces a value."
     )
     overridden = serializers.SerializerMethodField(help_text="Fields the operator has set.")
+    base_urls = serializers.SerializerMethodField(
+        help_text="The base URLs that the vendor has, the catalogue's usual one first: regions, plans. None if custom."
+    )
     problem = serializers.SerializerMethodField(help_text="Why the provider cannot be used; null when it can.")
 
     class Meta:
         model = Provider
         fields = [
             "id", "custom", "enabled", *OVERRIDES, "transport", "strategy", "overrides", "proxy", "overridden",
-            "problem",
+            "base_urls", "problem",
         ]  # fmt: skip
         read_only_fields = ["custom"]
         extra_kwargs: dict[str, Any] = {
@@ -58,6 +61,9 @@ class ProviderSerializer(serializers.ModelSerializer[Provider]):
 
     def get_overridden(self, row: Provider) -> list[str]:
         return list(overrides.said(row))
+
+    def get_base_urls(self, row: Provider) -> list[str]:
+        return list(registry.addresses_of(row))
 
     def get_problem(self, row: Provider) -> str | None:
         found = in_force(row)

@@ -53,6 +53,20 @@ def test_the_form_takes_the_words_of_a_catalogue_file_and_says_what_it_does_not_
     assert Provider.objects.get(id="openai").overrides == {}
 
 
+def test_the_vendors_other_addresses_are_offered(client: Client) -> None:
+    usual, other = "https://api.moonshot.ai/v1", "https://api.moonshot.cn/v1"
+    page = client.get("/dashboard/providers/kimi/change/").content.decode()
+    assert 'list="addresses"' in page
+    assert f'<option value="{usual}"></option><option value="{other}"></option>' in page
+    said = {"transport": "fast", "tier": "", "allow_private_network": "", "any_model": "", "base_url": other}
+    assert client.post("/dashboard/providers/kimi/change/", said).status_code == 302
+    told = client.get("/api/v1/providers/kimi/").json()
+    assert (told["base_url"], told["base_urls"]) == (other, [usual, other])
+    alone = client.get("/dashboard/providers/groq/change/").content.decode()
+    assert 'list="addresses"' not in alone
+    assert client.get("/api/v1/providers/groq/").json()["base_urls"] == ["https://api.groq.com/openai/v1"]
+
+
 def test_a_models_price_goes_back_to_the_catalogues(client: Client) -> None:
     row = ProviderModel.objects.create(provider_id="openai", model_id="gpt-5.2", input_price=Decimal(1), context=5)
     assert "input_price, context" in client.get(PAGE).content.decode()
