@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('providers', '0009_quota_reserve'),
+        ('providers', '0010_opening_text_of_connections'),
     ]
 
     operations = [
