@@ -157,21 +157,24 @@ class Upstream:
         stream: bool,
         timeouts: Timeouts,
         headers: Headers = (),
+        method: str = "POST",
+        target: str = "",
     ) -> Reply:
         """The reply's head, status below 400. The caller closes it. Raises UpstreamFailure, classified.
 
-        ``headers`` stand before the connection's own of the same name.
+        ``headers`` stand before the connection's own of the same name; ``target`` (path and query below the base URL)
+        in the place of the operation's own.
         """
         here, entry = attempt.link, attempt.entry
         streams = stream or entry.always_streams
         wrapped = wrapping(entry, operation, attempt.model, body, headers, here.values, stream=stream)
         if wrapped is not None:
             body, headers = wrapped.body, wrapped.headers
-        target = entry.target(operation, attempt.model, stream=streams)
+        target = target or entry.target(operation, attempt.model, stream=streams)
         target = filled(target, here.values) if "{" in target else target
         accept = (b"accept", b"text/event-stream" if streams else b"application/json")
         outbound = Outbound(
-            "POST",
+            method,
             here.base_path + target,
             _over((*here.headers, accept), headers),
             body,

@@ -16,11 +16,12 @@ from providers.upstream import MAX_REPLY, Attempt, cleaned, transport_failure
 from providers.wire.errors import Kind, Refusal, UpstreamFailure
 from providers.wire.media import embeddings, images, moderation, rerank, speech, transcription
 from providers.wire.media.events import Watch
-from providers.wire.media.job import Answer, Dialect, Job, Outgoing, dialect_of
+from providers.wire.media.job import HERE, Answer, Dialect, Further, Job, Outgoing, Place, dialect_of
 from providers.wire.media.shapes import shaped
 from providers.wire.types import Usage
 from routing.gateway.answers import refusal_for
 from routing.gateway.attempts import Tries
+from routing.gateway.following import followed
 from routing.gateway.peek import fields_of
 from routing.gateway.policies import Draft
 from routing.gateway.record import Record
@@ -136,14 +137,14 @@ class Said:
             reply = await self._open(body, stream=False)
             kind = reply.headers.get(b"content-type", b"")
             replies.append(await _read(reply))
-        await self._answer(self._checked(replies, kind))
+        await self._answer(await self._followed(replies, kind))
 
     async def stream(self) -> None:
         """Pass the reply on as it comes; its first bytes are the commitment."""
         reply = await self._open(self._outgoing.bodies[0], stream=True)
         kind = reply.headers.get(b"content-type", b"")
         if _essence(kind) in READ_WHOLE:
-            await self._answer(self._checked([await _read(reply)], kind))
+            await self._answer(await self._followed([await _read(reply)], kind))
             return
         try:
             await self._pass_on(reply, kind or b"application/octet-stream")
@@ -162,9 +163,34 @@ class Said:
             stream=stream,
             timeouts=limits.stream if stream else limits.whole,
             headers=tuple(headers),
+            target=self._target(outgoing.place),
         )
 
-    def _checked(self, replies: list[bytes], kind: bytes) -> Answer:
+    def _target(self, place: Place) -> str:
+        return place.of(self._attempt.entry.target(self._operation, self._attempt.model)) if place != HERE else ""
+
+    async def _followed(self, replies: list[bytes], kind: bytes) -> Answer:
+        """What the replies come to, with whatever else has to be asked for it."""
+        said = self._checked(replies, kind)
+        if isinstance(said, Answer):
+            return said
+        patience = self._exchange.limits.whole.first_byte
+        return await followed(said, self._asked, lambda reply: self._checked([reply], b""), patience)
+
+    async def _asked(self, further: Further) -> bytes:
+        return await _read(
+            await self._exchange.upstream.open(
+                self._attempt,
+                self._operation,
+                further.body,
+                stream=False,
+                timeouts=self._exchange.limits.whole,
+                method=further.method,
+                target=self._target(further.place),
+            )
+        )
+
+    def _checked(self, replies: list[bytes], kind: bytes) -> Answer | Further:
         try:
             return self._job.read(self._dialect, replies, kind.decode("latin-1"))
         except UpstreamFailure as failure:

@@ -270,7 +270,12 @@ def job(parsers: Iterable[Parse], data: bytes) -> None:
 
 def in_shapes(found: Job) -> list[Job]:
     """The same job in every shape of a vendor's own that its service has."""
-    kinds = {"images": images.Images, "rerank": rerank.Rerank}
+    kinds = {
+        "images": images.Images,
+        "rerank": rerank.Rerank,
+        "speech": speech.Speech,
+        "transcription": transcription.Transcription,
+    }
     operation = next((name for name, kind in kinds.items() if isinstance(found, kind)), "")
     return [shaped(found, operation, word, 1) for word in SHAPES.get(operation, ())]
 
@@ -281,6 +286,12 @@ JOBS: dict[str, Job] = {
     "moderation": moderation.parse(b'{"model":"m","input":["a"]}'),
     "rerank": rerank.parse(b'{"model":"m","query":"q","documents":["a"]}'),
     "speech": speech.parse(b'{"model":"m","input":"a","voice":"v"}'),
+    "transcription": transcription.parse(
+        b'--b\r\ncontent-disposition: form-data; name="model"\r\n\r\nm\r\n--b\r\ncontent-disposition: form-data; '
+        b'name="response_format"\r\n\r\nverbose_json\r\n--b\r\ncontent-disposition: form-data; name="file"\r\n\r\n'
+        b"RIFF\r\n--b--\r\n",
+        "multipart/form-data; boundary=b",
+    ),
 }
 
 
@@ -334,7 +345,7 @@ ENTRIES: dict[str, Entry] = {
         Entry("media.vectors", "vectors", takes(partial(job_reply, "embeddings"))),
         *(
             Entry(f"media.{name}-reply", "other-replies", takes(partial(job_reply, name)))
-            for name in ("images", "moderation", "rerank", "speech")
+            for name in ("images", "moderation", "rerank", "speech", "transcription")
         ),
     )
 }  # fmt: skip

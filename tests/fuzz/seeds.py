@@ -216,5 +216,12 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
         {"data": {"image_urls": ["https://example.org/a.png"]}, "base_resp": {"status_code": 0, "status_msg": "ok"}},
         {"rankings": [{"index": 0, "logit": -3.5}]},
         {"scores": [0.5]},
+        {"results": {"channels": [{"alternatives": [{"transcript": "Hello"}]}]}, "metadata": {"duration": 1.5}},
+        {"id": "t", "status": "completed", "text": "Hi you.", "audio_duration": 2, "language_code": "en",
+         "words": [{"text": "Hi", "start": 10, "end": 20}, {"text": "you.", "start": 30, "end": 9000}]},
+        {"id": "t", "status": "queued", "upload_url": "https://example.org/1"},
+        {"audio": "AAAA"},
+        {"candidates": [{"content": {"parts": [{"inlineData": {"mimeType": "audio/L16;rate=24000", "data": "AAAA"}}]}}],
+         "usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": 5}},
     ),
 }  # fmt: skip

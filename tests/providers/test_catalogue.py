@@ -266,7 +266,7 @@ def test_a_model_whose_last_day_is_over_is_not_offered() -> None:
 
 
 def test_services_in_a_shape_that_is_not_spoken_are_not_offered() -> None:
-    entry = catalogue.entries()["deepgram"].on(date(2026, 11, 26))
+    entry = catalogue.entries()["cartesia"].on(date(2026, 11, 26))
     assert entry.models and not any(model.enabled for model in entry.models.values()) and not entry.services
 
 

@@ -18,7 +18,7 @@ from providers.transport.base import Outbound, Timeouts
 from providers.upstream import Attempt, Upstream, link
 from providers.wire.formats import FORMATS
 from providers.wire.media import embeddings, images, moderation, rerank, speech, transcription
-from providers.wire.media.job import Job, Outgoing, dialect_of
+from providers.wire.media.job import Answer, Further, Job, Outgoing, dialect_of
 from providers.wire.media.shapes import shaped
 from providers.wire.openai_chat.passing import parse
 from providers.wire.translation import Asked
@@ -28,6 +28,7 @@ TABLE: Mapping[str, dict[str, Any]] = yaml.safe_load(
     Path(__file__).with_name("catalogue_requests.yaml").read_text("utf-8")
 )
 SECRET = "s3cret-value"
+ASKED = Further()  # the operation's own address
 CHAT = {
     "messages": [{"role": "user", "content": "Hello"}],
     "temperature": 0.5,
@@ -51,12 +52,14 @@ CHAT = {
 }
 FORM = (
     b'--x\r\ncontent-disposition: form-data; name="model"\r\n\r\nwhisper\r\n'
-    b'--x\r\ncontent-disposition: form-data; name="file"; filename="a.wav"\r\n\r\nRIFF\r\n--x--\r\n'
+    b'--x\r\ncontent-disposition: form-data; name="language"\r\n\r\nde\r\n'
+    b'--x\r\ncontent-disposition: form-data; name="file"; filename="a.wav"\r\ncontent-type: audio/x-wav\r\n\r\n'
+    b"RIFF\r\n--x--\r\n"
 )
 JOBS: Mapping[str, Job] = {
     "embeddings": embeddings.parse(b'{"model":"m","input":"Hello"}'),
     "images": images.parse(b'{"model":"m","prompt":"A hut","size":"1536x1024"}'),
-    "speech": speech.parse(b'{"model":"m","input":"Hello","voice":"alloy"}'),
+    "speech": speech.parse(b'{"model":"m","input":"Hello","voice":"Aria","speed":1.5}'),
     "moderation": moderation.parse(b'{"model":"m","input":"Hello"}'),
     "rerank": rerank.parse(b'{"model":"m","query":"q","documents":["a","b"],"top_n":1}'),
     "transcription": transcription.parse(FORM, "multipart/form-data; boundary=x"),
@@ -77,7 +80,15 @@ class Nobody:
         raise Caught(outbound)
 
 
-def leaving(entry: Entry, row: Mapping[str, Any], operation: str, model: str, said: Prepared, stream: bool) -> Outbound:
+def leaving(
+    entry: Entry,
+    row: Mapping[str, Any],
+    operation: str,
+    model: str,
+    said: Prepared,
+    stream: bool,
+    further: Further = ASKED,
+) -> Outbound:
     """What Upstream hands to the transport. Signed requests carry no secret here: ``providers.auth`` adds it."""
     here = entry.at(row.get("parameters", {}))
     secret = None if entry.signed else SECRET
@@ -85,10 +96,11 @@ def leaving(entry: Entry, row: Mapping[str, Any], operation: str, model: str, sa
         here, connection_id=1, name="c", priority=1, secret=secret, proxy=None, user_agent="OmniRoute/0",
         parameters=row.get("parameters"),
     )  # fmt: skip
-    patience = Timeouts(connect=1, write=1, first_byte=1, idle=1)
+    patience, spoken = Timeouts(connect=1, write=1, first_byte=1, idle=1), entry.of(model)
+    target = further.place.of(spoken.target(operation, model, stream=stream))
     sending = Upstream(Nobody()).open(  # type: ignore[arg-type]
-        Attempt(entry.of(model), connected, model), operation, said.body, stream=stream, timeouts=patience,
-        headers=said.headers,
+        Attempt(spoken, connected, model), operation, said.body, stream=stream, timeouts=patience,
+        headers=said.headers, method=further.method, target=target,
     )  # fmt: skip
     with pytest.raises(Caught) as caught:
         asyncio.run(sending)
@@ -217,7 +229,7 @@ def test_where_a_stream_goes(id: str, row: dict[str, Any], model: str) -> None:
 def test_services(id: str, operation: str, row: dict[str, Any]) -> None:
     model = row["model"]
     entry = catalogue.entries()[id].of(model)
-    if entry.models and not entry.any_model:
+    if entry.models and not entry.any_model and not row.get("unlisted"):
         assert entry.models[model].operation == operation
     if row["url"] == "unspoken":
         assert not entry.has(operation)
@@ -225,14 +237,25 @@ def test_services(id: str, operation: str, row: dict[str, Any]) -> None:
     job = shaped(JOBS[operation], operation, entry.shapes.get(operation, ""), 1)
     said: Outgoing = job.dump(dialect_of(entry.path(operation)), model)
     kind = ((b"content-type", said.content_type.encode()),)
-    request = leaving(entry, row, operation, model, Prepared(said.bodies[0], (), kind), False)
+    request = leaving(
+        entry, row, operation, model, Prepared(said.bodies[0], (), kind), False, Further(place=said.place)
+    )
     assert address(request) == row["url"].replace("{model}", model)
     sent = headers(request)
     assert sent["content-type"] == said.content_type
     if row["auth"] != "signed":
         assert sent[row["auth"][0]] == row["auth"][1].replace("{secret}", SECRET)
-    assert model.encode() in request.body or model in request.target
-    assert ("said" in row) == (operation in entry.shapes)
+    assert row.get("unnamed") or model.encode() in request.body or model in request.target
+    assert ("said" in row or "bytes" in row) == (operation in entry.shapes)
+    if "bytes" in row:
+        assert (request.body, sent["content-type"]) == (row["bytes"].encode(), row["kind"])
+    for step in row.get("then", ()):
+        further = job.read(dialect_of(""), [json.dumps(step["reply"]).encode()], "")
+        assert not isinstance(further, Answer)
+        request = leaving(entry, row, operation, model, Prepared(further.body, (), ()), False, further)
+        assert (request.method, address(request)) == (step["method"], step["url"])
+        assert (json.loads(request.body) if request.body else None) == step.get("said")
+        assert row["auth"][1].replace("{secret}", SECRET) == headers(request)[row["auth"][0]]
     if "said" in row:
         body = json.loads(request.body)
         if entry.envelope:  # what is fresh in each request

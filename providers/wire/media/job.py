@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
+from urllib.parse import urlencode
 
 from providers.wire.errors import Refusal
 from providers.wire.types import Json, Units, Usage, Value
@@ -42,14 +43,43 @@ def unsaid(fields: Mapping[str, Json], known: Collection[str]) -> tuple[str, ...
     return tuple(name if PLAIN_NAME.fullmatch(name) else "unknown" for name in names[:MOST_NAMED])
 
 
+class Place(Value, frozen=True, kw_only=True):
+    """Where a request goes: ``instead`` is a path in the place of the operation's own, ``below`` what follows it."""
+
+    instead: str = ""
+    below: str = ""
+    query: Mapping[str, str] = {}
+
+    def of(self, target: str) -> str:
+        """Path and query below the base URL; ``target``: those of the operation."""
+        path, _, query = target.partition("?")
+        said = "&".join(filter(None, ("" if self.instead else query, urlencode(self.query))))
+        return (self.instead or path) + self.below + (f"?{said}" if said else "")
+
+
+HERE = Place()  # the address of the operation itself
+
+
 class Outgoing(Value, frozen=True, kw_only=True):
     """What goes upstream: one body, or several where a vendor takes fewer inputs at once. ``dropped``: names of fields
-    that it cannot carry; ``accept``: what may come back, when it is neither JSON nor events."""
+    that it cannot carry; ``accept``: what may come back, when it is neither JSON nor events; ``place``: where it
+    goes, seen from the operation's own address."""
 
     bodies: tuple[bytes, ...]
     content_type: str = JSON_TYPE
     accept: str = ""
     dropped: tuple[str, ...] = ()
+    place: Place = HERE
+
+
+class Further(Value, frozen=True, kw_only=True):
+    """One more request that stands between a reply and the answer. ``waits``: it asks how far the work is, so it is
+    made after a pause, and again if it could not be made."""
+
+    place: Place = HERE
+    method: str = "POST"
+    body: bytes = b""
+    waits: bool = False
 
 
 class Answer(Value, frozen=True, kw_only=True):
@@ -75,8 +105,9 @@ class Job(Protocol):
     def dump(self, dialect: Dialect, model: str) -> Outgoing:
         """The job for an upstream that calls the model so. Only without an objection."""
 
-    def read(self, dialect: Dialect, replies: Sequence[bytes], content_type: str) -> Answer:
-        """The upstream's whole replies, one per body, as the client asked for them. Raises UpstreamFailure."""
+    def read(self, dialect: Dialect, replies: Sequence[bytes], content_type: str) -> Answer | Further:
+        """The upstream's whole replies, one per body, as the client asked for them, or what else has to be asked.
+        Raises UpstreamFailure."""
 
     def estimate(self) -> Usage | bytes | None:
         """When no usage was reported: what we know of it, a JSON body (``prompt``) to count tokens in, or None where

@@ -16,16 +16,19 @@ LONGEST_HEAD = 8192  # bytes of one part's headers
 BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,199}[0-9A-Za-z'()+_,\-./:=?]")
 PLAIN = re.compile(r"[0-9A-Za-z'+_\-.]+")  # needs no quotes
 PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;"]*))')
+TYPE = re.compile(r"^content-type[ \t]*:[ \t]*([a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+)", re.IGNORECASE | re.MULTILINE)
 DISPOSITION = re.compile(r"^content-disposition[ \t]*:[ \t]*form-data[ \t]*(;.*)$", re.IGNORECASE | re.MULTILINE)
 
 
 class Part(NamedTuple):
-    """One field of a form. Its content is ``body[start:end]``; ``file``: it was given a file name."""
+    """One field of a form. Its content is ``body[start:end]``; ``file``: it was given a file name; ``kind``: its media
+    type, "" when it names none."""
 
     name: str
     file: bool
     start: int
     end: int
+    kind: str = ""
 
 
 def boundary_of(content_type: str) -> str:
@@ -71,8 +74,10 @@ def _part(body: bytes, mark: bytes, after: int) -> Part:
     end = _delimiter(body, mark, start)
     if end is None:
         raise _broken("ends early")
-    name, file = _named(body[begun:head_end].decode("utf-8", "replace"))
-    return Part(name, file, start, max(end - 2, start))
+    head = body[begun:head_end].decode("utf-8", "replace").replace("\r\n", "\n")
+    name, file = _named(head)
+    kind = TYPE.search(head)
+    return Part(name, file, start, max(end - 2, start), kind[1].lower() if kind else "")
 
 
 def _delimiter(body: bytes, mark: bytes, start: int, *, first: bool = False) -> int | None:
@@ -92,7 +97,7 @@ def _delimiter(body: bytes, mark: bytes, start: int, *, first: bool = False) -> 
 
 
 def _named(head: str) -> tuple[str, bool]:
-    disposition = DISPOSITION.search(head.replace("\r\n", "\n"))
+    disposition = DISPOSITION.search(head)
     if disposition is None:
         raise _broken("has a part without a name")
     said = {name.lower(): quoted or bare.strip() for name, quoted, bare in PARAMETER.findall(disposition[1])}

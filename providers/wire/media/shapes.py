@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from providers.wire.media import assemblyai, deepgram, elevenlabs, gemini_speech, hyperbolic_speech
 from providers.wire.media.job import Job
 from providers.wire.media.pictures_gemini import Generated, Imagen
 from providers.wire.media.pictures_plain import Hyperbolic, MiniMax
@@ -17,6 +18,13 @@ Shape = Callable[..., Any]
 SHAPES: Mapping[str, Mapping[str, Shape]] = {
     "images": {"gemini": Generated, "hyperbolic": Hyperbolic, "imagen": Imagen, "minimax": MiniMax},
     "rerank": {"deepinfra": DeepInfra, "nvidia": Nvidia, "voyage": Voyage},
+    "speech": {
+        "deepgram": deepgram.Speak,
+        "elevenlabs": elevenlabs.Speak,
+        "gemini": gemini_speech.Speak,
+        "hyperbolic": hyperbolic_speech.Speak,
+    },
+    "transcription": {"assemblyai": assemblyai.Transcribe, "deepgram": deepgram.Listen},
 }
 
 

@@ -25,7 +25,8 @@ from providers.wire.openai_chat.passing import error_from
 from providers.wire.types import Units, Usage, Value
 
 PLAIN = ("text", "srt", "vtt")  # response formats that are no JSON
-READ = frozenset(("stream", "response_format", "temperature"))
+READ = frozenset(("stream", "response_format", "temperature", "language"))
+GRANULARITIES = "timestamp_granularities[]"
 # Bytes of a second of speech at the least: Opus at its lowest rate, 6 kbit/s (RFC 6716, 2.1.1).
 LEAST_BYTES = 750
 LONGEST_FIELD = 64 * 1024  # bytes of a field that we read
@@ -33,7 +34,8 @@ SWITCHES = {"true": True, "1": True, "false": False, "0": False, "": False}
 
 
 class Transcription(Value, frozen=True, kw_only=True):
-    """A recording to be written down. ``at``: where in the body the model's name is."""
+    """A recording to be written down. ``at``: where in the body the model's name is; ``parts``: everything in it;
+    ``granularities``: of which pieces the times are wanted, as the client wrote it."""
 
     model: str
     body: bytes
@@ -42,6 +44,9 @@ class Transcription(Value, frozen=True, kw_only=True):
     sound: int = 0  # bytes of the recording; 0: it is elsewhere
     response_format: str = "json"
     stream: bool = False
+    language: str = ""
+    granularities: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
 
     def objection(self, dialect: Dialect) -> Refusal | None:
         return None
@@ -63,6 +68,10 @@ class Transcription(Value, frozen=True, kw_only=True):
         if seconds := seconds_of(decoded(reply.get("duration", NULL))):
             usage = with_units(usage, seconds=seconds)
         return Answer(body=body, content_type=content_type or JSON_TYPE, usage=usage)
+
+    def named(self, name: str) -> Part | None:
+        """The first part of this name."""
+        return next((part for part in self.parts if part.name == name), None)
 
     def estimate(self) -> Usage | bytes | None:
         return None  # transcription is priced by the recording's length
@@ -99,6 +108,9 @@ def parse(body: bytes, content_type: str) -> Transcription:
         sound=0 if "url" in names else sum(part.end - part.start for part in found if part.name == "file"),
         response_format=said.get("response_format") or "json",
         stream=stream,
+        language=said.get("language", "").strip(),
+        granularities=tuple(_text(body, part) for part in found if part.name == GRANULARITIES),
+        parts=tuple(found),
     )
 
 
