@@ -15,6 +15,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from providers.addresses import AddressRefused, check_name
 from providers.fields import reveal
 from providers.models import Connection, Provider, Proxy
 from providers.vault import SecretUnreadable
@@ -128,6 +129,13 @@ def check_url(url: str | None) -> str:
         fine = False
     if not fine or parts.path.strip("/") or parts.query or parts.fragment:
         raise BadProxy("url", _("A proxy is written as http://, https://, socks5:// or socks5h:// and host:port."))
+    try:
+        check_name(parts.hostname or "", allow_private=True)  # as before each call
+    except AddressRefused:
+        raise BadProxy(
+            "url",
+            _("A proxy may not be at a metadata, multicast or reserved address, nor at one in an unusual spelling."),
+        ) from None
     return text.rstrip("/")
 
 

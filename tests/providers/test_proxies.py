@@ -47,10 +47,30 @@ def test_the_narrowest_level_that_says_anything_decides() -> None:
         ("https://proxy.example/", "proxy.example:443"),
         ("socks5h://u:p@10.0.0.1:9", "10.0.0.1:9"),
         ("socks5://[2001:db8::1]", "[2001:db8::1]:1080"),
+        ("http://squid_proxy:3128", "squid_proxy:3128"),
+        ("http://localhost:3128", "localhost:3128"),
     ],
 )
 def test_the_shown_address_has_no_credentials(url: str, address: str) -> None:
     assert proxies.shown_address(proxies.check_url(url)) == address
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://169.254.169.254:80",
+        "socks5://u:p@[fd00:ec2::254]:1080",
+        "http://[::ffff:169.254.169.254]:80",
+        "https://2852039166:443",
+        "http://0xa9fea9fe:80",
+        "http://0.0.0.0:3128",
+        "http://224.0.0.1:1",
+    ],
+)
+def test_a_proxy_is_never_where_credentials_are_handed_out(url: str, db: None) -> None:
+    with pytest.raises(BadProxy, match="metadata") as wrong:
+        made("out", url)
+    assert wrong.value.field == "url" and not Proxy.objects.exists()
 
 
 @pytest.fixture
@@ -195,7 +215,12 @@ class TestTheControlPlane:
             assert connections.test(row).ok and len(server.asked) == 1
 
     def test_a_proxy_may_not_be_a_metadata_address(self, row: Connection) -> None:
-        self.sent_through(row, "connection", "http://169.254.169.254:80")
+        """One that was stored before such an address was refused."""
+        self.sent_through(row, "connection", "http://10.0.0.1:80")
+        proxy = Proxy.objects.get()
+        proxy.url = "http://169.254.169.254:80"
+        proxy.save()
+        row = Connection.objects.get(pk=row.pk)
         assert "metadata" in connections.test(row).message
 
 
