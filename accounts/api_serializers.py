@@ -10,9 +10,10 @@ from accounts import permissions
 from accounts.invitations import LONGEST_DAYS
 from accounts.management_keys import SCOPES
 from accounts.models import Invitation, ManagementKey, Membership, Role, Team, User
+from providers import strict
 
 
-class UserSerializer(serializers.ModelSerializer[User]):
+class UserSerializer(strict.ModelSerializer[User]):
     """``is_superuser`` is the site administrator; ``password`` can be given when the person is made."""
 
     password = serializers.CharField(write_only=True, required=False, max_length=256, trim_whitespace=False)
@@ -32,13 +33,13 @@ class UserSerializer(serializers.ModelSerializer[User]):
         return value
 
 
-class TeamSerializer(serializers.ModelSerializer[Team]):
+class TeamSerializer(strict.ModelSerializer[Team]):
     class Meta:
         model = Team
         fields = ["id", "name", "created_at"]
 
 
-class MembershipSerializer(serializers.ModelSerializer[Membership]):
+class MembershipSerializer(strict.ModelSerializer[Membership]):
     """``team`` and ``user`` are fixed once made; only ``role`` changes."""
 
     team = serializers.PrimaryKeyRelatedField(queryset=Team.objects.all())
@@ -57,14 +58,14 @@ class MembershipSerializer(serializers.ModelSerializer[Membership]):
         fields = super().get_fields()
         request = self.context.get("request")
         if request is not None and request.user.is_authenticated:
-            fields["team"].queryset = permissions.teams_visible_to(request.user)  # type: ignore[attr-defined]
-            fields["user"].queryset = permissions.users_visible_to(request.user)  # type: ignore[attr-defined]
+            fields["team"].queryset = permissions.teams_visible_to(request.user)
+            fields["user"].queryset = permissions.users_visible_to(request.user)
         if self.instance is not None:
             fields["team"].read_only = fields["user"].read_only = True
         return fields
 
 
-class InvitationSerializer(serializers.ModelSerializer[Invitation]):
+class InvitationSerializer(strict.ModelSerializer[Invitation]):
     class Meta:
         model = Invitation
         fields = [
@@ -82,7 +83,7 @@ class InvitationSerializer(serializers.ModelSerializer[Invitation]):
         read_only_fields = fields
 
 
-class NewInvitationSerializer(serializers.ModelSerializer[Invitation]):
+class NewInvitationSerializer(strict.ModelSerializer[Invitation]):
     """``days`` the link is valid. The reply carries the invitation and its ``link``, once."""
 
     days = serializers.IntegerField(min_value=1, max_value=LONGEST_DAYS, default=7, write_only=True)
@@ -96,18 +97,18 @@ class NewInvitationSerializer(serializers.ModelSerializer[Invitation]):
         fields = super().get_fields()
         request = self.context.get("request")
         if request is not None and request.user.is_authenticated:
-            fields["team"].queryset = permissions.teams_visible_to(request.user)  # type: ignore[attr-defined]
+            fields["team"].queryset = permissions.teams_visible_to(request.user)
         return fields
 
 
-class ManagementKeySerializer(serializers.ModelSerializer[ManagementKey]):
+class ManagementKeySerializer(strict.ModelSerializer[ManagementKey]):
     class Meta:
         model = ManagementKey
         fields = ["id", "user", "name", "last4", "scopes", "enabled", "created_at", "expires_at", "last_used_at"]
         read_only_fields = ["user", "last4", "scopes", "expires_at", "last_used_at"]
 
 
-class NewManagementKeySerializer(serializers.Serializer[Any]):
+class NewManagementKeySerializer(strict.Serializer[Any]):
     """The reply carries the row and its ``key``, once."""
 
     name = serializers.CharField(max_length=100)

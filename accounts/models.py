@@ -14,6 +14,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from providers.bounds import one_line
 from providers.fields import EncryptedTextField, SealingQuerySet
 
 
@@ -74,7 +75,7 @@ class Role(models.TextChoices):
 class Team(models.Model):
     """People who share keys, usage and, later, budgets."""
 
-    name = models.CharField(_("name"), max_length=100, unique=True)
+    name = models.CharField(_("name"), max_length=100, unique=True, validators=[one_line])
     members: models.ManyToManyField[User, Membership] = models.ManyToManyField(
         User, through="Membership", related_name="teams", verbose_name=_("members")
     )

@@ -13,10 +13,12 @@ from rest_framework.response import Response
 
 from accounts.api_auth import SignedIn, SiteAdministrator
 from analytics import reports
+from analytics.budget_api import BudgetViewSet
 from analytics.cache_api import CacheViewSet
 from analytics.combos import figures
 from analytics.ledger_api import LedgerViewSet
 from analytics.models import Result, UsageRecord
+from providers import strict
 from routing.models import Combo
 
 
@@ -28,7 +30,7 @@ class NewestFirst(CursorPagination):
     max_page_size = 500
 
 
-class RequestSerializer(serializers.ModelSerializer[UsageRecord]):
+class RequestSerializer(strict.ModelSerializer[UsageRecord]):
     """``cost_usd`` is by the model's prices, ``charged_usd`` what was charged of it: nothing where ``flat_rate``."""
 
     charged_usd = serializers.DecimalField(max_digits=18, decimal_places=10, read_only=True, allow_null=True)
@@ -90,7 +92,7 @@ class RequestViewSet(viewsets.ReadOnlyModelViewSet[UsageRecord]):
         return super().list(request, *args, **kwargs)
 
 
-class StepFiguresSerializer(serializers.Serializer[Any]):
+class StepFiguresSerializer(strict.Serializer[Any]):
     """One step. ``requests`` are attempts; times are medians in milliseconds, ``success_rate`` percent, cost USD;
     ``notional`` is what flat-rate use would have cost."""
 
@@ -108,7 +110,7 @@ class StepFiguresSerializer(serializers.Serializer[Any]):
     notional = serializers.DecimalField(max_digits=20, decimal_places=10)
 
 
-class ComboFiguresSerializer(serializers.Serializer[Any]):
+class ComboFiguresSerializer(strict.Serializer[Any]):
     """``requests`` that the figures are of; ``bounded`` when there are more in the window than are read."""
 
     requests = serializers.IntegerField()
@@ -143,4 +145,5 @@ routes: list[tuple[str, type[viewsets.GenericViewSet[Any]]]] = [
     ("combo-figures", ComboFiguresViewSet),
     ("cache", CacheViewSet),
     ("ledger", LedgerViewSet),
+    ("budgets", BudgetViewSet),
 ]

@@ -13,11 +13,12 @@ from rest_framework.response import Response
 from accounts.api_auth import SiteAdministrator
 from analytics.models import UsageRecord
 from analytics.savings import Savings, savings
+from providers import strict
 from routing import caching
 from routing.models import ApiKey
 
 
-class SavingsSerializer(serializers.Serializer[Savings]):
+class SavingsSerializer(strict.Serializer[Savings]):
     """Counts of the last ``days``; ``entries`` and ``bytes`` now, of this process or (``where``: redis) of all."""
 
     where = serializers.CharField(source="fill.where")
@@ -33,7 +34,7 @@ class SavingsSerializer(serializers.Serializer[Savings]):
     usd_saved = serializers.DecimalField(max_digits=30, decimal_places=10)
 
 
-class FlushSerializer(serializers.Serializer[Any]):
+class FlushSerializer(strict.Serializer[Any]):
     """``key`` (id of a client key) or ``model`` (as clients ask for it); neither: everything."""
 
     key = serializers.PrimaryKeyRelatedField(queryset=ApiKey.objects.all(), required=False)

@@ -17,6 +17,7 @@ from accounts.api_auth import SignedIn, SiteAdministrator
 from accounts.models import User
 from analytics import budgets, ledger
 from analytics.models import LedgerLine
+from providers import strict
 from routing.models import Budget
 from routing.money import MOST_USD
 
@@ -25,7 +26,7 @@ def _usd(**said: Any) -> serializers.DecimalField:
     return serializers.DecimalField(max_digits=20, decimal_places=10, **said)
 
 
-class LineSerializer(serializers.ModelSerializer[LedgerLine]):
+class LineSerializer(strict.ModelSerializer[LedgerLine]):
     amount_usd = _usd(source="amount", read_only=True)
     reserved_usd = _usd(source="reserved", read_only=True)
 
@@ -34,7 +35,7 @@ class LineSerializer(serializers.ModelSerializer[LedgerLine]):
         fields = ["id", "at", "kind", "request_id", "reserved_usd", "amount_usd", "note"]
 
 
-class EntrySerializer(serializers.Serializer[ledger.Entry]):
+class EntrySerializer(strict.Serializer[ledger.Entry]):
     """A line, and in ``balance_usd`` what the lines of the period up to it come to."""
 
     balance_usd = _usd(source="balance")
@@ -43,7 +44,7 @@ class EntrySerializer(serializers.Serializer[ledger.Entry]):
         return {**LineSerializer(entry.line).data, **super().to_representation(entry)}
 
 
-class LedgerSerializer(serializers.Serializer[Any]):
+class LedgerSerializer(strict.Serializer[Any]):
     """A period of a budget: ``results`` are its lines, newest first, which sum to ``spent_usd``; ``end`` null: it never
     begins again. ``reserved_usd``: null when it is not known, or the period is over."""
 
@@ -71,7 +72,7 @@ class LedgerFilters(serializers.Serializer[Any]):
         return value
 
 
-class AdjustmentSerializer(serializers.Serializer[Any]):
+class AdjustmentSerializer(strict.Serializer[Any]):
     """A correction: ``amount_usd`` above 0 counts as spent, below 0 no longer counts; ``note`` says why."""
 
     budget = serializers.PrimaryKeyRelatedField(queryset=Budget.objects.all())

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from django.utils.translation import override
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from rest_framework import exceptions, serializers
+from rest_framework import exceptions
 from rest_framework.parsers import JSONParser
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -17,6 +16,7 @@ from accounts import api as people
 from accounts.api_auth import SiteAdministrator
 from analytics import api as happenings
 from providers import api as providing
+from providers import strict
 from routing import api as routes
 
 PAGING = frozenset(("page", "page_size", "cursor"))
@@ -45,7 +45,8 @@ def _storable(data: Any) -> bool:
 
 
 class Gate:
-    """Put before every view set: English, strict JSON, no field and no filter that is not known."""
+    """Put before every view set: English, strict JSON, no filter that is not known, no body where none is taken. The
+    fields of a body are seen to by its serializer (``providers.strict``)."""
 
     parser_classes = [StrictJSON]
 
@@ -59,26 +60,8 @@ class Gate:
         known = PAGING | set(filters().fields if filters else ())
         if strangers := sorted(set(request.query_params) - known):
             raise exceptions.ValidationError({name: ["There is no such filter here."] for name in strangers})
-
-    def get_serializer(self, *args: Any, **kwargs: Any) -> Any:
-        serializer = super().get_serializer(*args, **kwargs)  # type: ignore[misc]
-        if "data" in kwargs and (errors := dict(_strangers(serializer, kwargs["data"]))):
-            raise exceptions.ValidationError(errors)
-        return serializer
-
-
-def _strangers(serializer: Any, data: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:
-    """Fields that would be ignored without a word."""
-    if not isinstance(data, dict) or not isinstance(serializer, serializers.Serializer):
-        return
-    for name, value in data.items():
-        field = serializer.fields.get(name)
-        if field is None or isinstance(field, serializers.HiddenField):
-            yield f"{path}{name}", ["There is no such field."]
-        elif field.read_only:
-            yield f"{path}{name}", ["This field cannot be set here."]
-        else:
-            yield from _strangers(field, value, f"{path}{name}.")
+        if getattr(self, "serializer_class", None) is strict.Nothing:
+            strict.Nothing(data=request.data).is_valid(raise_exception=True)
 
 
 # -- routes -----------------------------------------------------------------------------------------------------------

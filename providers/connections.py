@@ -90,7 +90,7 @@ def usable_reason(connection: Connection, entry: Entry, way: Way | None = None) 
 def unusable_credential(connection: Connection, entry: Entry) -> str | None:
     """None when the credential can be used with its provider; else why not, as a sentence for people."""
     if entry.ended:
-        return _ended(entry)
+        return ended(entry)
     if entry.envelope in UNSPOKEN:
         return str(UNSPOKEN[entry.envelope])
     try:
@@ -131,7 +131,8 @@ def _login_only(entry: Entry) -> str:
     return _("%(name)s is connected by logging in; it takes no API key.") % {"name": entry.name}
 
 
-def _ended(entry: Entry) -> str:
+def ended(entry: Entry) -> str:
+    """That the vendor has ended the provider, and when."""
     return _("%(name)s ended on %(day)s.") % {
         "name": entry.name,
         "day": date_format(entry.ended or date.max, "DATE_FORMAT"),
@@ -175,7 +176,7 @@ def set_secret(connection: Connection, text: str | None) -> None:
 def check_open(entry: Entry) -> None:
     """Whether the provider can be connected at all. Raises BadConnection when the vendor has ended it."""
     if entry.ended:
-        _refuse("provider", _ended(entry))
+        _refuse("provider", ended(entry))
 
 
 def set_parameters(connection: Connection, given: Mapping[str, str]) -> None:

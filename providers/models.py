@@ -10,6 +10,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from providers.bounds import at_least_one, countable, one_line
 from providers.fields import EncryptedTextField, SealingQuerySet
 
 slug = RegexValidator(r"^[a-z0-9][a-z0-9._-]*\Z", _("Small letters, digits, dot, underscore and hyphen only."))
@@ -55,7 +56,7 @@ class Proxy(models.Model):
         default=False,
         help_text=_("Used by every provider and connection that says nothing else. There is at most one."),
     )
-    note = models.CharField(_("note"), max_length=300, blank=True)
+    note = models.CharField(_("note"), max_length=300, blank=True, validators=[one_line])
     tested_at = models.DateTimeField(_("tested"), null=True, editable=False)
     test_ok = models.BooleanField(_("test passed"), null=True, editable=False)
     test_message = models.CharField(_("test result"), max_length=500, blank=True, editable=False)
@@ -82,7 +83,7 @@ class Provider(models.Model):
     id = models.CharField(_("id"), primary_key=True, max_length=60, validators=[slug])
     custom = models.BooleanField(_("custom"), default=True, editable=False)
     enabled = models.BooleanField(_("enabled"), default=True)
-    name = models.CharField(_("name"), max_length=100, blank=True)
+    name = models.CharField(_("name"), max_length=100, blank=True, validators=[one_line])
     alias = models.CharField(
         _("alias"),
         max_length=60,
@@ -153,7 +154,7 @@ class ProviderModel(models.Model):
     """A model of a provider: one the operator added, or the operator's override of a catalogue model."""
 
     provider = models.ForeignKey(Provider, models.CASCADE, related_name="models", verbose_name=_("provider"))
-    model_id = models.CharField(_("model id"), max_length=200)
+    model_id = models.CharField(_("model id"), max_length=200, validators=[one_line])
     enabled = models.BooleanField(_("enabled"), default=True)
     input_price = usd(_("input price"), _("USD per million tokens."))
     output_price = usd(_("output price"))
@@ -170,8 +171,12 @@ class ProviderModel(models.Model):
     audio_minute_price = usd(_("price of a minute of audio"), _("USD per minute."))
     characters_price = usd(_("price of characters"), _("USD per million characters."))
     query_price = usd(_("price of a query"), _("USD per query of a rerank."))
-    context = models.PositiveIntegerField(_("context window"), null=True, blank=True, help_text=_("Tokens."))
-    max_output = models.PositiveIntegerField(_("longest output"), null=True, blank=True, help_text=_("Tokens."))
+    context = models.PositiveIntegerField(
+        _("context window"), null=True, blank=True, validators=[at_least_one, countable], help_text=_("Tokens.")
+    )
+    max_output = models.PositiveIntegerField(
+        _("longest output"), null=True, blank=True, validators=[at_least_one, countable], help_text=_("Tokens.")
+    )
     capabilities = models.JSONField(_("capabilities"), null=True, blank=True)
 
     class Meta:
@@ -188,7 +193,7 @@ class Connection(models.Model):
 
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     provider = models.ForeignKey(Provider, models.CASCADE, related_name="connections", verbose_name=_("provider"))
-    name = models.CharField(_("name"), max_length=100)
+    name = models.CharField(_("name"), max_length=100, validators=[one_line])
     secret = EncryptedTextField(_("API key"), null=True, blank=True, help_text=_("Written only; never shown again."))
     origin = models.CharField(
         max_length=300, blank=True, editable=False
@@ -199,17 +204,24 @@ class Connection(models.Model):
         blank=True,
         help_text=_("Values of the provider's placeholders: region, project …"),
     )
-    priority = models.PositiveIntegerField(_("priority"), default=1, help_text=_("Lower is tried first."))
+    priority = models.PositiveIntegerField(
+        _("priority"), default=1, validators=[countable], help_text=_("Lower is tried first.")
+    )
     weight = models.PositiveIntegerField(
         _("weight"), default=1, validators=[MaxValueValidator(100)], help_text=_("For the choice by weight.")
     )
     requests_per_minute = models.PositiveIntegerField(
-        _("requests per minute"), default=0, help_text=_("0: no limit. Further requests wait for their turn.")
+        _("requests per minute"),
+        default=0,
+        validators=[countable],
+        help_text=_("0: no limit. Further requests wait for their turn."),
     )
     min_gap_ms = models.PositiveIntegerField(
         _("gap between requests"), default=0, validators=[MaxValueValidator(60_000)], help_text=_("Milliseconds.")
     )
-    max_concurrent = models.PositiveIntegerField(_("requests at once"), default=0, help_text=_("0: no limit."))
+    max_concurrent = models.PositiveIntegerField(
+        _("requests at once"), default=0, validators=[countable], help_text=_("0: no limit.")
+    )
     quota_reserve = models.PositiveIntegerField(
         _("reserve of its quota in percent"),
         null=True,

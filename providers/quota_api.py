@@ -10,10 +10,11 @@ from rest_framework import serializers, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from providers import strict
 from providers.models import QuotaWindow
 
 
-class QuotaWindowSerializer(serializers.ModelSerializer[QuotaWindow]):
+class QuotaWindowSerializer(strict.ModelSerializer[QuotaWindow]):
     """One window of an account as last told. Figures the vendor does not give are null."""
 
     provider = serializers.CharField(source="connection.provider_id", read_only=True)
@@ -57,7 +58,7 @@ class QuotaViewSet(viewsets.ReadOnlyModelViewSet[QuotaWindow]):
         return queryset.filter(**{columns[name]: value for name, value in wanted.validated_data.items()})
 
 
-class AskedSerializer(serializers.Serializer[Any]):
+class AskedSerializer(strict.Serializer[Any]):
     """What came of asking a vendor."""
 
     ok = serializers.BooleanField()

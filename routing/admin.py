@@ -18,6 +18,7 @@ from modeltranslation.utils import build_localized_fieldname
 from unfold.admin import ModelAdmin, TabularInline
 
 from routing import combos, keys
+from routing.chains import Names, combo_faults
 from routing.models import Alias, ApiKey, Budget, Combo, ComboStep, GatewaySettings, IpRule, Limit, Policy, Scope
 
 
@@ -72,13 +73,10 @@ class Steps(forms.BaseInlineFormSet):
         if any(self.errors):
             return
         rows = [form.cleaned_data for form in self.forms if form.cleaned_data and not form.cleaned_data.get("DELETE")]
-        others = {
-            combo.name: [str(s) for s in combo.steps.all()]
-            for combo in Combo.objects.exclude(pk=self.instance.pk).prefetch_related("steps")
-        }
-        chains = {**others, self.instance.name: [row["model"] for row in rows]}
-        if fault := combos.faults(chains).get(self.instance.name):
-            raise ValidationError(fault)
+        stored = combos.stored()
+        names = Names({**stored.combos, self.instance.name: [row["model"] for row in rows]}, stored.aliases)
+        if fault := next(combo_faults(names, self.instance.name), None):
+            raise ValidationError(fault.why)
 
 
 class ComboStepInline(TabularInline):

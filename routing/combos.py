@@ -1,15 +1,15 @@
-"""Combos: their steps as plain values, and whether chains of them end."""
+"""Combos: their steps as plain values, stored where their chains end; the same of aliases."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.utils.translation import gettext as _
 
-from routing.models import Combo, ComboStep
-from routing.resolve import DEEPEST
+from routing import chains
+from routing.chains import Names
+from routing.models import Alias, Combo, ComboStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +29,27 @@ def steps_of(combo: Combo) -> list[Step]:
     return [Step(row.model, row.weight) for row in rows]
 
 
+def check_step(step: Step) -> None:
+    """Raises ValidationError for a model that is no name, and for a weight that is none."""
+    ComboStep(model=step.model, weight=step.weight).clean_fields(exclude=["combo", "position"])
+
+
 @transaction.atomic
 def store(combo: Combo, steps: Sequence[Step]) -> None:
-    """Save the combo with exactly these steps. Loops are the caller's to check, by :func:`faults`."""
+    """Save the combo with exactly these steps. Loops are the caller's to check, by ``chains.faults``."""
     combo.save()
     combo.steps.all().delete()
     for position, step in enumerate(steps):
         ComboStep.objects.create(combo=combo, position=position, model=step.model, weight=step.weight)
 
 
-def stored() -> dict[str, list[str]]:
-    """Every combo's name → the models of its steps."""
-    return {row.name: [step.model for step in steps_of(row)] for row in Combo.objects.prefetch_related("steps")}
+def stored() -> Names:
+    """Every combo with the models of its steps, and every alias."""
+    rows = Combo.objects.prefetch_related("steps")
+    return Names(
+        {row.name: [step.model for step in steps_of(row)] for row in rows},
+        dict(Alias.objects.values_list("pattern", "target")),
+    )
 
 
 class BadChain(ValueError):
@@ -55,13 +64,27 @@ class BadChain(ValueError):
 @transaction.atomic
 def store_sound(combo: Combo, steps: Sequence[Step]) -> None:
     """As :func:`store`, and nothing is stored when a chain would come back to itself or be too deep: BadChain."""
-    before = faults(stored())
+    before = set(chains.faults(stored()))
     store(combo, steps)
-    now = stored()
-    own = step_faults(now, combo.name)
-    others = [fault for name, fault in faults(now).items() if name not in before and name != combo.name]
+    now = chains.faults(stored())
+    own = {fault.step: fault.why for fault in now if fault.root == combo.name and not fault.alias}
+    others = [fault.why for fault in now if fault not in before and (fault.alias or fault.root != combo.name)]
     if own or others:
         raise BadChain(own, others)
+
+
+def alias_fault(alias: Alias) -> str | None:
+    """What would be wrong with the chains of names if the alias were saved as it is; None when nothing would."""
+    before = stored()
+    others = {pattern: to for pattern, to in before.aliases.items() if pattern != _pattern_of(alias)}
+    found = chains.faults(Names(before.combos, {**others, alias.pattern: alias.target}))
+    known = {fault for fault in chains.faults(before) if fault.root != alias.pattern}
+    return next((fault.why for fault in found if fault not in known), None)
+
+
+def _pattern_of(alias: Alias) -> str | None:
+    """As it is stored."""
+    return Alias.objects.filter(pk=alias.pk).values_list("pattern", flat=True).first() if alias.pk else None
 
 
 def duplicate(combo: Combo) -> Combo:
@@ -78,31 +101,3 @@ def duplicate(combo: Combo) -> Combo:
     )
     store(copy, steps)
     return copy
-
-
-def faults(combos: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Name → what is wrong with its chain: a loop, or deeper than DEEPEST. Sound ones are absent."""
-    return {name: fault for name in combos if (fault := next(_fault(combos, (name,)), None))}
-
-
-def step_faults(combos: Mapping[str, Sequence[str]], name: str) -> dict[str, str]:
-    """As :func:`faults` for one combo, by the step from which the fault is reached."""
-    found = {step: next(_step_fault(combos, (name,), step), None) for step in dict.fromkeys(combos.get(name, ()))}
-    return {step: fault for step, fault in found.items() if fault}
-
-
-def _fault(combos: Mapping[str, Sequence[str]], path: tuple[str, ...]) -> Iterator[str]:
-    """Walks at most DEEPEST levels; the steps of one combo are few."""
-    for step in dict.fromkeys(combos[path[-1]]):
-        yield from _step_fault(combos, path, step)
-
-
-def _step_fault(combos: Mapping[str, Sequence[str]], path: tuple[str, ...], step: str) -> Iterator[str]:
-    said = {"chain": " → ".join((*path, step)), "deepest": DEEPEST}
-    if step == path[0]:
-        yield _("the combo comes back to itself: %(chain)s.") % said
-    elif step in combos and step not in path:
-        if len(path) == DEEPEST:
-            yield _("combos may be %(deepest)s deep at most: %(chain)s.") % said
-        else:
-            yield from _fault(combos, (*path, step))

@@ -12,12 +12,13 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Role, Team, User, digest
 from accounts.permissions import is_site_admin, owned_team_ids
+from providers.bounds import list_of_patterns
+from providers.models import Provider
 from routing.models import ApiKey
 from routing.patterns import matches
 
 PREFIX = "sk-omni-"
 SHORTEST_GIVEN_KEY = 32  # characters
-LONGEST_PATTERN = 260
 
 
 def generate() -> str:
@@ -61,15 +62,22 @@ def create(
 
 def checked_patterns(patterns: Iterable[str]) -> list[str]:
     """Patterns without blanks and repetitions. Raises ValidationError. An empty list allows nothing."""
-    kept: dict[str, None] = {}
-    for pattern in [None] if isinstance(patterns, str) else patterns:  # a bare text would be read letter by letter
-        if not isinstance(pattern, str) or len(pattern) > LONGEST_PATTERN or any(c.isspace() for c in pattern.strip()):
-            raise ValidationError(
-                {"model_patterns": _("A pattern is a model name, with * and ? where anything may stand.")}
-            )
-        if pattern.strip():
-            kept[pattern.strip()] = None
-    return list(kept)
+    try:
+        if isinstance(patterns, str):  # it would be read letter by letter
+            list_of_patterns(patterns)
+        texts = [each.strip() if isinstance(each, str) else each for each in patterns]
+        list_of_patterns([text for text in texts if text != ""])
+    except ValidationError as wrong:
+        raise ValidationError({"model_patterns": wrong.messages}) from None
+    return [text for text in dict.fromkeys(texts) if text]
+
+
+def check_providers(names: Iterable[str], kept: Iterable[str] = ()) -> None:
+    """Whether these are providers, for a key that may be answered by nobody else; ``kept``: those that its row names
+    already, which may be gone since. Raises ValidationError: a name that is none would lock the key out."""
+    wanted = set(names) - set(kept)
+    if unknown := sorted(wanted - set(Provider.objects.filter(pk__in=wanted).values_list("pk", flat=True))):
+        raise ValidationError(_("There is no provider “%(name)s”."), params={"name": unknown[0]})
 
 
 def allows(patterns: Iterable[str], name: str) -> bool:

@@ -13,9 +13,11 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from providers.bounds import at_least_one, can_be_asked, countable, list_of_patterns, no_spaces, one_line
 from providers.choosing import Strategy as Strategy
 from providers.entry import TIERS
 from routing.addresses import network_of
+from routing.money import MOST_USD
 from routing.shaping import CacheFlush as CacheFlush
 from routing.shaping import CacheSettings as CacheSettings
 from routing.shaping import Policy as Policy
@@ -25,6 +27,9 @@ from routing.snapshot import FLAT_RATE
 ENDPOINTS = (
     "chat", "completions", "count", "embeddings", "images", "transcription", "speech", "moderation", "rerank",
 )  # fmt: skip
+
+
+LONGEST_NOTICE = 10_000  # characters, in each language
 
 
 def _everything() -> list[str]:
@@ -51,7 +56,7 @@ class ApiKey(models.Model):
     """A client's key, stored as a hash. ``last_used_at`` and ``request_count`` are written in batches."""
 
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    name = models.CharField(_("name"), max_length=100)
+    name = models.CharField(_("name"), max_length=100, validators=[one_line])
     key_hash = models.CharField(max_length=64, unique=True, editable=False)
     last4 = models.CharField(_("ends in"), max_length=4, editable=False)
     owner = models.ForeignKey(
@@ -65,13 +70,14 @@ class ApiKey(models.Model):
         _("models"),
         default=_everything,
         blank=True,
+        validators=[list_of_patterns],
         help_text=_("Patterns over model names: *, openai/*, openai/gpt-4o."),
     )
     combo_patterns = models.JSONField(
         _("combos"),
         null=True,
         blank=True,
-        validators=[list_of_texts],
+        validators=[list_of_patterns],
         help_text=_("Patterns over the names of combos. Empty: as the models say."),
     )
     providers = models.JSONField(
@@ -107,8 +113,8 @@ class TeamAccess(models.Model):
     team = models.OneToOneField(
         "accounts.Team", models.CASCADE, related_name="access", primary_key=True, verbose_name=_("team")
     )
-    model_patterns = models.JSONField(_("models"), default=_everything, validators=[list_of_texts])
-    combo_patterns = models.JSONField(_("combos"), null=True, blank=True, validators=[list_of_texts])
+    model_patterns = models.JSONField(_("models"), default=_everything, blank=True, validators=[list_of_patterns])
+    combo_patterns = models.JSONField(_("combos"), null=True, blank=True, validators=[list_of_patterns])
     providers = models.JSONField(_("providers"), default=list, blank=True, validators=[list_of_texts])
     endpoints = models.JSONField(_("endpoints"), default=list, blank=True, validators=[known_endpoints])
 
@@ -126,7 +132,7 @@ class Combo(models.Model):
         _("name"),
         max_length=100,
         unique=True,
-        validators=[RegexValidator(r"^[A-Za-z0-9_/.-]+\Z", _("Letters, digits and _ / . - only."))],
+        validators=[RegexValidator(r"^[A-Za-z0-9_/.-]+\Z", _("Letters, digits and _ / . - only.")), can_be_asked],
     )
     strategy = models.CharField(_("strategy"), max_length=20, choices=Strategy, default=Strategy.PRIORITY)
     enabled = models.BooleanField(_("enabled"), default=True)
@@ -153,7 +159,9 @@ class Combo(models.Model):
 class ComboStep(models.Model):
     combo = models.ForeignKey(Combo, models.CASCADE, related_name="steps", verbose_name=_("combo"))
     position = models.PositiveIntegerField(_("position"), default=0)
-    model = models.CharField(_("model"), max_length=260, help_text=_("provider/model, an alias or another combo."))
+    model = models.CharField(
+        _("model"), max_length=260, validators=[no_spaces], help_text=_("provider/model, an alias or another combo.")
+    )
     weight = models.PositiveIntegerField(_("weight"), default=1, validators=[MaxValueValidator(100)])
 
     class Meta:
@@ -164,11 +172,14 @@ class ComboStep(models.Model):
         return self.model
 
 
+one_name = RegexValidator(r"[*?]", _("A target is one name: no * and no ?."), inverse_match=True)
+
+
 class Alias(models.Model):
     """Another name for a model: exact, or with ``*`` and ``?``; the most specific pattern wins."""
 
-    pattern = models.CharField(_("pattern"), max_length=200, unique=True)
-    target = models.CharField(_("target"), max_length=260)
+    pattern = models.CharField(_("pattern"), max_length=200, unique=True, validators=[no_spaces, can_be_asked])
+    target = models.CharField(_("target"), max_length=260, validators=[no_spaces, one_name])
 
     class Meta:
         verbose_name, verbose_name_plural = _("alias"), _("aliases")
@@ -176,6 +187,15 @@ class Alias(models.Model):
 
     def __str__(self) -> str:
         return f"{self.pattern} → {self.target}"
+
+    def clean(self) -> None:
+        """Raises ValidationError."""
+        if self.pattern and self.pattern == self.target:
+            raise ValidationError({"target": _("An alias must not point at itself.")})
+        from routing import combos
+
+        if fault := combos.alias_fault(self):
+            raise ValidationError({"target": fault})
 
 
 class Scope(models.TextChoices):
@@ -202,17 +222,17 @@ class Limit(models.Model):
         "accounts.Team", models.CASCADE, null=True, blank=True, related_name="limit", verbose_name=_("team")
     )
     requests_per_minute = models.PositiveIntegerField(
-        _("requests per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
+        _("requests per minute"), null=True, blank=True, validators=[at_least_one, countable]
     )
     tokens_per_minute = models.PositiveIntegerField(
         _("tokens per minute"),
         null=True,
         blank=True,
-        validators=[MinValueValidator(1)],
+        validators=[at_least_one, countable],
         help_text=_("Input and output together; estimated before, corrected after."),
     )
     parallel = models.PositiveIntegerField(
-        _("requests at the same time"), null=True, blank=True, validators=[MinValueValidator(1)]
+        _("requests at the same time"), null=True, blank=True, validators=[at_least_one, countable]
     )
 
     class Meta:
@@ -251,6 +271,9 @@ def is_time_zone(value: str) -> None:
         raise ValidationError(_("%(name)s is no time zone; write one such as Europe/Berlin."), params={"name": value})
 
 
+TAKEN_PERIOD = _("There is such a budget for this period already; change that one.")
+
+
 class Budget(models.Model):
     """An amount of money per period. Hard: nothing is sent that could go beyond it. It counts from when it is made."""
 
@@ -277,7 +300,10 @@ class Budget(models.Model):
         help_text=_("In which a day, a week (from Monday) or a month begins."),
     )
     limit_usd = models.DecimalField(
-        _("limit (USD)"), max_digits=15, decimal_places=6, validators=[MinValueValidator(Decimal(0))]
+        _("limit (USD)"),
+        max_digits=15,
+        decimal_places=6,
+        validators=[MinValueValidator(Decimal(0)), MaxValueValidator(MOST_USD)],
     )
     hard = models.BooleanField(
         _("hard"), default=True, help_text=_("On: refuse what could go beyond it. Off: only notify.")
@@ -300,26 +326,31 @@ class Budget(models.Model):
                 fields=["scope", "api_key", "period"],
                 condition=models.Q(api_key__isnull=False),
                 name="one_budget_per_key_and_period",
+                violation_error_message=TAKEN_PERIOD,
             ),
             models.UniqueConstraint(
                 fields=["scope", "user", "period"],
                 condition=models.Q(user__isnull=False),
                 name="one_budget_per_user_and_period",
+                violation_error_message=TAKEN_PERIOD,
             ),
             models.UniqueConstraint(
                 fields=["scope", "team", "period"],
                 condition=models.Q(team__isnull=False),
                 name="one_budget_per_team_and_period",
+                violation_error_message=TAKEN_PERIOD,
             ),
             models.UniqueConstraint(
                 fields=["scope", "provider", "period"],
                 condition=models.Q(provider__isnull=False),
                 name="one_budget_per_provider_and_period",
+                violation_error_message=TAKEN_PERIOD,
             ),
             models.UniqueConstraint(
                 fields=["scope", "tier", "period"],
                 condition=models.Q(api_key=None, user=None, team=None, provider=None),
                 name="one_budget_per_tier_and_period",
+                violation_error_message=TAKEN_PERIOD,
             ),
         ]
 
@@ -346,21 +377,39 @@ class Budget(models.Model):
 class IpRule(models.Model):
     """A network that may ask, or may not; see the mode in the gateway's settings. A block that ends is a ban."""
 
+    class Action(models.TextChoices):
+        ALLOW = "allow", _("Allow")
+        BLOCK = "block", _("Block")
+
     network = models.CharField(
         _("network"), max_length=50, help_text=_("An address or a network: 203.0.113.7, 10.0.0.0/8, 2001:db8::/32.")
     )
     allow = models.BooleanField(_("allow"), default=False, help_text=_("Off: block."))
     until = models.DateTimeField(_("until"), null=True, blank=True, help_text=_("UTC. Empty: for good."))
-    reason = models.CharField(_("reason"), max_length=200, blank=True)
+    reason = models.CharField(_("reason"), max_length=200, blank=True, validators=[one_line])
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:
         verbose_name, verbose_name_plural = _("address rule"), _("address rules")
         ordering = ["network"]
-        constraints = [models.UniqueConstraint(fields=["network", "allow"], name="one_rule_per_network")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["network", "allow"],
+                name="one_rule_per_network",
+                violation_error_message=_("There is such a rule for this network already; change that one."),
+            )
+        ]
 
     def __str__(self) -> str:
         return self.network
+
+    @property
+    def action(self) -> str:
+        return self.Action.ALLOW.value if self.allow else self.Action.BLOCK.value
+
+    @action.setter
+    def action(self, action: str) -> None:
+        self.allow = action == self.Action.ALLOW
 
     def clean_fields(self, exclude: Any = None) -> None:
         """A network is stored as it is compared: no bits beyond its length, IPv4 as IPv4."""
@@ -449,7 +498,7 @@ class GatewaySettings(models.Model):
         _("requests per minute and address"),
         null=True,
         blank=True,
-        validators=[MinValueValidator(1)],
+        validators=[at_least_one, countable],
         help_text=_("Of one network address, whoever asks. Empty: no limit."),
     )
     ledger_days = models.PositiveIntegerField(

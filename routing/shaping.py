@@ -11,6 +11,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+TAKEN_KIND = _("There is a policy of this kind for it already; change that one.")
+
 
 class Policy(models.Model):
     """A rule on requests: everybody's, a team's or a key's. ``settings`` are checked by their kind's schema."""
@@ -40,13 +42,22 @@ class Policy(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(team=None) | Q(api_key=None), name="policy_of_a_team_or_a_key"),
             models.UniqueConstraint(
-                fields=["kind"], condition=Q(team=None, api_key=None), name="one_policy_of_a_kind_for_all"
+                fields=["kind"],
+                condition=Q(team=None, api_key=None),
+                name="one_policy_of_a_kind_for_all",
+                violation_error_message=TAKEN_KIND,
             ),
             models.UniqueConstraint(
-                fields=["kind", "team"], condition=Q(team__isnull=False), name="one_policy_of_a_kind_per_team"
+                fields=["kind", "team"],
+                condition=Q(team__isnull=False),
+                name="one_policy_of_a_kind_per_team",
+                violation_error_message=TAKEN_KIND,
             ),
             models.UniqueConstraint(
-                fields=["kind", "api_key"], condition=Q(api_key__isnull=False), name="one_policy_of_a_kind_per_key"
+                fields=["kind", "api_key"],
+                condition=Q(api_key__isnull=False),
+                name="one_policy_of_a_kind_per_key",
+                violation_error_message=TAKEN_KIND,
             ),
         ]
 

@@ -13,6 +13,7 @@ from omniroute.declarative.schema import Document, check
 from omniroute.environment import variable as from_environment
 from providers import catalogue
 from providers.models import Provider
+from routing import chains, combos
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,14 @@ def _sections(document: Document, work: Work) -> None:
         providing.apply_connections(document.connections, work, unlisted)
     if document.proxies is not None and work.prune:
         ways.prune_proxies(document.proxies, work)
+    faults = chains.faults(combos.stored())
     if document.combos is not None:
         routes.apply_combos(document.combos, work)
     if document.wildcards is not None:
         routes.apply_aliases(document.wildcards, work, wildcards=True)
     if document.aliases is not None:
         routes.apply_aliases(document.aliases, work, wildcards=None if document.wildcards is None else False)
+    routes.refuse_faults(document, faults, work)
     if document.teams is not None:
         spending.apply_teams(document.teams, work)
     if document.api_keys is not None:

@@ -11,10 +11,11 @@ from typing import Any
 import yaml
 from modeltranslation.utils import build_localized_fieldname
 
-from omniroute.declarative import routes, shaping, spending
+from omniroute.declarative import shaping, spending
 from omniroute.declarative.changes import shown
 from omniroute.declarative.document import escape, plain
 from omniroute.declarative.providing import CONNECTION_DEFAULTS, DEFAULTS
+from omniroute.declarative.schema import RESILIENCE, SWITCHES
 from omniroute.i18n.languages import LANGUAGES
 from providers import grants, proxies, registry
 from providers.fields import reveal
@@ -26,7 +27,7 @@ from routing.models import Alias, ApiKey, Combo, GatewaySettings, Strategy
 from routing.patterns import is_plain
 
 UNQUOTED = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
-SWITCHES = ("yes", "no", "on", "off", "y", "n")  # text to us, switches to other readers of YAML
+WORDS = ("yes", "no", "on", "off", "y", "n")  # text to us, switches to other readers of YAML
 Section = list[dict[str, Any]]
 
 
@@ -206,7 +207,7 @@ def _api_keys() -> tuple[Section, list[str]]:
 
 def _settings() -> dict[str, Any]:
     row = GatewaySettings.load()
-    found: dict[str, Any] = {name: getattr(row, name) for name in routes.SWITCHES}
+    found: dict[str, Any] = {name: getattr(row, name) for name in SWITCHES}
     columns = {language.code: build_localized_fieldname("notice", language.code) for language in LANGUAGES}
     notice = {code: words for code, column in columns.items() if (words := getattr(row, column))}
     return found | ({"notice": notice} if notice else {})
@@ -214,7 +215,7 @@ def _settings() -> dict[str, Any]:
 
 def _resilience() -> dict[str, Any]:
     row = GatewaySettings.load()
-    return {name: getattr(row, name) for name in routes.RESILIENCE}
+    return {name: getattr(row, name) for name in RESILIENCE}
 
 
 # -- YAML -------------------------------------------------------------------------------------------------------------
@@ -227,7 +228,7 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
     text = value if isinstance(value, Reference) else escape(value)
-    bare = UNQUOTED.fullmatch(text) and plain(text) == text and text.lower() not in SWITCHES
+    bare = UNQUOTED.fullmatch(text) and plain(text) == text and text.lower() not in WORDS
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if bare else '"')
 
 

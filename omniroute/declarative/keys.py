@@ -56,7 +56,16 @@ def _people(item: Item, work: Work) -> tuple[User | None, Team | None] | None:
     return None if (item.get("user") and user is None) or (item.get("team") and team is None) else (user, team)
 
 
+def check_providers(kept: Sequence[str], item: Item, work: Work) -> None:
+    """Note a provider that is none; ``kept``: those that the row names already."""
+    try:
+        keys.check_providers(item.get("providers", ()), kept)
+    except ValidationError as wrong:
+        work.refuse(item, "providers", " ".join(wrong.messages))
+
+
 def _store(row: ApiKey | None, item: Item, people: tuple[User | None, Team | None], work: Work) -> int:
+    check_providers(row.providers if row else (), item, work)
     patterns = keys.checked_patterns(item.get("models", ["*"]))
     enabled, expires_at = item.get("enabled", True), item.get("expires_at")
     access = {"combo_patterns": item.get("combos")}

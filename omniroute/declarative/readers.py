@@ -9,6 +9,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from django.core.exceptions import ValidationError
+from django.core.validators import BaseValidator, MaxValueValidator, MinValueValidator
+from django.db import models
+
 from omniroute.declarative.document import BadDocument, Node, Problem, plain
 
 Reader = Callable[[Node, str], Any]  # a node and its path, for messages; raises BadDocument
@@ -230,6 +234,33 @@ def _json(node: Node) -> Any:
         case Decimal():
             return float(node.value)
     return node.value
+
+
+def column(model: type[models.Model], name: str) -> Reader:
+    """What a column keeps: text, whole numbers or USD, within the bounds that its own validators set, so that a
+    document may say what the management API may, and nothing else."""
+    field: Any = model._meta.get_field(name)
+    limits = {type(each): each.limit_value for each in field.validators if isinstance(each, BaseValidator)}
+    if isinstance(field, models.BooleanField):
+        return flag
+    if isinstance(field, models.IntegerField):
+        return whole(limits.get(MinValueValidator, 0), limits[MaxValueValidator])
+    read = price if isinstance(field, models.DecimalField) else text(field.max_length)
+
+    def judged(node: Node, path: str) -> Any:
+        value = read(node, path)
+        try:
+            field.run_validators(value)
+        except ValidationError as bad:
+            raise wrong(node, path, f"{shown(node)}: {' '.join(bad.messages).rstrip('.')}") from None
+        return value
+
+    return judged
+
+
+def columns(model: type[models.Model], *names: str) -> dict[str, Reader]:
+    """As :func:`column`, for fields that are called as their columns."""
+    return {name: column(model, name) for name in names}
 
 
 def choice(*allowed: str) -> Reader:

@@ -9,36 +9,39 @@ from modeltranslation.utils import build_localized_fieldname
 
 from omniroute.declarative.changes import Work, assign
 from omniroute.declarative.readers import Item
-from routing import combos
+from omniroute.declarative.schema import RESILIENCE, SWITCHES, Document
+from routing import chains, combos
+from routing.chains import Fault
 from routing.models import Alias, Combo, GatewaySettings, Strategy
 from routing.patterns import is_plain
 
-SWITCHES = (
-    "require_api_key", "connection_cooldown", "circuit_breaker", "session_affinity", "connection_strategy",
-    "sticky_requests", "quota_reserve", "charge_without_output", "address_mode", "requests_per_address",
-    "ledger_days",
-)  # fmt: skip
-RESILIENCE = (
-    "breaker_failures", "breaker_seconds", "longest_rest_seconds", "max_attempts", "attempt_seconds",
-    "patience_seconds", "queue_seconds",
-)  # fmt: skip
 USUAL = GatewaySettings()  # what a null stands for
 
 
 def apply_combos(items: Sequence[Item], work: Work) -> None:
-    """Combos by name, each with exactly the steps of the file. Loops and chains that are too deep are refused."""
+    """Combos by name, each with exactly the steps of the file. :func:`refuse_faults` judges their chains."""
     rows = {row.name: row for row in Combo.objects.prefetch_related("steps")}
-    old_faults = combos.faults(combos.stored())
     if work.prune:
         for name in sorted(set(rows) - {item["name"] for item in items}):
             work.removed("combo", name)
             rows.pop(name).delete()
     for item in items:
         _combo(rows.get(item["name"]) or Combo(name=item["name"]), item, work)
-    named = {item["name"]: item for item in items}
-    for name, fault in combos.faults(combos.stored()).items():
-        if name in named or (items and name not in old_faults):
-            work.refuse(named.get(name) or items[-1], "steps", fault)
+
+
+def refuse_faults(document: Document, before: Sequence[Fault], work: Work) -> None:
+    """Loops, and chains of names that are too long: those of what the document names, and those that it makes."""
+    named: dict[tuple[bool, str], Item] = {(False, item["name"]): item for item in document.combos or ()}
+    for item in (*(document.aliases or ()), *(document.wildcards or ())):
+        named[True, item["pattern"]] = item
+    known = set(before)
+    for fault in chains.faults(combos.stored()) if named else ():
+        blamed = named.get((fault.alias, fault.root))
+        if blamed is not None:
+            work.refuse(blamed, "target" if fault.alias else "steps", fault.why)
+        elif fault not in known:
+            last = list(named.values())[-1]
+            work.refuse(last, "target" if "target" in last else "steps", fault.why)
 
 
 def _combo(row: Combo, item: Item, work: Work) -> None:

@@ -6,43 +6,59 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from accounts.models import Team
 from omniroute.declarative import readers, shaping
 from omniroute.declarative.document import BadDocument, Node, Problem
-from omniroute.declarative.readers import Fields, Item, listing, text, wrong
+from omniroute.declarative.readers import Fields, Item, column, columns, listing, text, wrong
 from omniroute.i18n.languages import LANGUAGES
 from providers import proxies
+from providers.bounds import LONGEST_NAME
 from providers.catalogue import operation_fault
-from providers.connections import BadConnection, check_tags
+from providers.connections import PACE, BadConnection, check_tags
 from providers.entry import CAPABILITIES, FORMATS, OPERATIONS, TIERS, TRANSPORTS
+from providers.models import Connection, ProviderModel, Proxy
 from providers.opening import LONGEST
-from providers.overrides import PRICE_COLUMNS
-from routing.addresses import MODES
+from providers.overrides import MODEL_COLUMNS
+from routing.addresses import MODES, network_of
 from routing.gateway.policies import KINDS
-from routing.models import ENDPOINTS
+from routing.models import (
+    ENDPOINTS,
+    LONGEST_NOTICE,
+    Alias,
+    ApiKey,
+    Budget,
+    CacheSettings,
+    Combo,
+    ComboStep,
+    GatewaySettings,
+    IpRule,
+    Limit,
+)  # fmt: skip
 from routing.patterns import is_plain
 from routing.snapshot import Caching
 from routing.strategies import STRATEGIES
 
-BIGGEST = 2_147_483_647
-COMBO_NAME = re.compile(r"[A-Za-z0-9_/.-]+")
+SWITCHES = (
+    "require_api_key", "connection_cooldown", "circuit_breaker", "session_affinity", "connection_strategy",
+    "sticky_requests", "quota_reserve", "charge_without_output", "address_mode", "requests_per_address", "ledger_days",
+)  # fmt: skip
+RESILIENCE = (
+    "breaker_failures", "breaker_seconds", "longest_rest_seconds", "max_attempts", "attempt_seconds",
+    "patience_seconds", "queue_seconds",
+)  # fmt: skip
+FIGURES = ("requests_per_minute", "tokens_per_minute", "parallel")
 SPACELESS = re.compile(r"\S+")
-TARGET = re.compile(r"[^\s*?]+")
 PROXY_NAME = re.compile(r"(?!direct\Z)(?!.*://).+")
 
 MODEL = Fields(
     {
-        "id": text(200),
-        "enabled": readers.flag,
-        **dict.fromkeys(PRICE_COLUMNS, readers.price),
-        "context": readers.whole(1, BIGGEST),
-        "max_output": readers.whole(1, BIGGEST),
+        "id": column(ProviderModel, "model_id"),
+        **columns(ProviderModel, "enabled", *(name for name in MODEL_COLUMNS if name != "capabilities")),
         "capabilities": listing(readers.choice(*sorted(CAPABILITIES))),
     },
     required=("id",),
 )
-STEP = Fields(
-    {"model": text(260, SPACELESS, "must not hold spaces"), "weight": readers.whole(0, 100)}, required=("model",)
-)
+STEP = Fields(columns(ComboStep, "model", "weight"), required=("model",))
 
 
 def _operations(node: Node, path: str) -> dict[str, str]:
@@ -88,7 +104,7 @@ def _short_or(fields: Fields, name: str) -> readers.Reader:
 
 def _notice(node: Node, path: str) -> dict[str, str]:
     """Text in the default language, or a mapping from language code to text."""
-    each = readers.prose(10_000)
+    each = readers.prose(LONGEST_NOTICE)
     if not isinstance(node.value, dict):
         return {"en": each(node, path)}
     codes = re.compile("|".join(re.escape(row.code) for row in LANGUAGES))
@@ -101,7 +117,7 @@ PROXY = Fields(
         "url": _proxy_url,
         "enabled": readers.flag,
         "global": readers.flag,
-        "note": text(300),
+        "note": column(Proxy, "note"),
     },
     required=("name",),
 )
@@ -128,17 +144,11 @@ PROVIDER = Fields(
 CONNECTION = Fields(
     {
         "provider": readers.slug(60),
-        "name": text(100),
+        "name": column(Connection, "name"),
         "auth": readers.choice("oauth"),
         "api_key": readers.secret,
         "parameters": readers.pairs(re.compile(r"[a-z_]+"), text(200)),
-        "priority": readers.whole(0, BIGGEST),
-        "weight": readers.whole(0, 100),
-        "requests_per_minute": readers.whole(0, BIGGEST),
-        "min_gap_ms": readers.whole(0, 60_000),
-        "max_concurrent": readers.whole(0, BIGGEST),
-        "quota_reserve": readers.whole(0, 99),
-        "enabled": readers.flag,
+        **columns(Connection, *PACE, "priority", "enabled"),
         "proxy": _proxy,
         "team": text(100),
         "tags": _tags,
@@ -149,26 +159,18 @@ CONNECTION = Fields(
 )
 COMBO = Fields(
     {
-        "name": text(100, COMBO_NAME, "may hold letters, digits and _ / . - only"),
+        "name": column(Combo, "name"),
         "strategy": readers.choice(*STRATEGIES),
-        "enabled": readers.flag,
-        "sticky": readers.whole(1, 1000),
-        "grants_steps": readers.flag,
+        **columns(Combo, "enabled", "sticky", "grants_steps"),
         "steps": listing(_short_or(STEP, "model")),
     },
     required=("name",),
 )
-ALIAS = Fields(
-    {
-        "pattern": text(200, SPACELESS, "must not hold spaces"),
-        "target": text(260, TARGET, "must be one model: no spaces, no * and no ?"),
-    },
-    required=("pattern", "target"),
-)
-PATTERNS = listing(text(260, SPACELESS, "must not hold spaces"))
+ALIAS = Fields(columns(Alias, "pattern", "target"), required=("pattern", "target"))
+PATTERNS = listing(text(LONGEST_NAME, SPACELESS, "must not hold spaces"))
 API_KEY = Fields(
     {
-        "name": text(100),
+        "name": column(ApiKey, "name"),
         "key": readers.credential(32),
         "models": PATTERNS,
         "combos": PATTERNS,
@@ -183,34 +185,15 @@ API_KEY = Fields(
 )
 SETTINGS = Fields(
     {
-        "require_api_key": readers.flag,
-        "connection_cooldown": readers.flag,
-        "circuit_breaker": readers.flag,
-        "session_affinity": readers.flag,
+        **columns(GatewaySettings, *SWITCHES),
         "connection_strategy": readers.choice(*STRATEGIES),
-        "sticky_requests": readers.whole(1, 1000),
-        "quota_reserve": readers.whole(0, 99),
-        "charge_without_output": readers.flag,
         "address_mode": readers.choice(*MODES),
-        "requests_per_address": readers.whole(1, BIGGEST),
-        "ledger_days": readers.whole(32, 3660),
         "notice": _notice,
-    }
-)
-RESILIENCE = Fields(
-    {
-        "breaker_failures": readers.whole(1, 1000),
-        "breaker_seconds": readers.whole(1, 3600),
-        "longest_rest_seconds": readers.whole(1, 604_800),
-        "max_attempts": readers.whole(1, 50),
-        "attempt_seconds": readers.whole(1, 3600),
-        "patience_seconds": readers.whole(0, 60),
-        "queue_seconds": readers.whole(0, 600),
     }
 )
 TEAM = Fields(
     {
-        "name": text(100),
+        "name": column(Team, "name"),
         "members": listing(
             Fields({"email": text(254), "role": readers.choice("owner", "member", "viewer")}, required=("email",))
         ),
@@ -226,9 +209,7 @@ LIMIT = Fields(
     {
         "scope": readers.choice("key", "user", "team"),
         **WHOSE,
-        "requests_per_minute": readers.whole(1, BIGGEST),
-        "tokens_per_minute": readers.whole(1, BIGGEST),
-        "parallel": readers.whole(1, BIGGEST),
+        **columns(Limit, *FIGURES),
     },
     required=("scope", "name"),
 )
@@ -237,11 +218,7 @@ BUDGET = Fields(
         "scope": readers.choice("key", "user", "team", "provider", "tier", "global"),
         **WHOSE,
         "period": readers.choice("daily", "weekly", "monthly", "total"),
-        "limit_usd": readers.price,
-        "time_zone": text(60),
-        "hard": readers.flag,
-        "notify_at": readers.whole(1, 100),
-        "enabled": readers.flag,
+        **columns(Budget, "limit_usd", "time_zone", "hard", "notify_at", "enabled"),
     },
     required=("scope", "limit_usd"),
 )
@@ -250,7 +227,7 @@ IP_RULE = Fields(
         "network": text(50),
         "action": readers.choice("allow", "block"),
         "until": readers.moment,
-        "reason": text(200),
+        "reason": column(IpRule, "reason"),
     },
     required=("network", "action"),
 )
@@ -266,12 +243,7 @@ POLICY = Fields(
     },
     required=("kind",),
 )
-CACHE = Fields(
-    {
-        name: readers.flag if name in shaping.FLAGS else readers.whole(0, BIGGEST)
-        for name in Caching.__dataclass_fields__
-    }
-)
+CACHE = Fields(columns(CacheSettings, *Caching.__dataclass_fields__))
 ROOT: dict[str, readers.Reader] = {
     "version": readers.whole(1, 1),
     "proxies": listing(PROXY),
@@ -286,7 +258,7 @@ ROOT: dict[str, readers.Reader] = {
     "budgets": listing(BUDGET),
     "ip_rules": listing(IP_RULE),
     "settings": SETTINGS,
-    "resilience": RESILIENCE,
+    "resilience": Fields(columns(GatewaySettings, *RESILIENCE)),
     "policies": listing(POLICY),
     "cache": CACHE,
 }
@@ -343,11 +315,21 @@ def _repeated(document: Document) -> Iterator[Problem]:
     yield from readers.duplicates(document.limits or [], _whose, lambda i: f"the limit of {i['scope']} {i['name']}")
     budgets = document.budgets or []
     yield from readers.duplicates(budgets, _period, lambda i: f"the budget of {i['scope']} {i.get('name', '')}".strip())
+    rules = document.ip_rules or []
+    yield from readers.duplicates(rules, _net, lambda i: f"{i['action']} {i['network']}")
     policies = document.policies or []
     yield from readers.duplicates(policies, _ruled, lambda i: f"policy {i['kind']}")
     keys = document.api_keys or []
     yield from readers.duplicates(keys, key_identity, lambda i: f"api key {i['name']}")
     yield from readers.duplicates([i for i in keys if i.get("key")], lambda i: i["key"], lambda i: "this api key's key")
+
+
+def _net(item: Item) -> tuple[str, str]:
+    """A network has several spellings; one that is none is told of when it is applied."""
+    try:
+        return str(network_of(item["network"])), item["action"]
+    except ValueError:
+        return item["network"], item["action"]
 
 
 def _ruled(item: Item) -> tuple[str, ...]:

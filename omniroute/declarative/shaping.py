@@ -15,7 +15,6 @@ from routing.models import ApiKey, CacheSettings, Policy
 from routing.snapshot import Caching
 
 USUAL = CacheSettings()
-FLAGS = ("exact", "any_temperature", "per_team", "semantic")
 
 
 def settings(node: Node, path: str) -> Any:

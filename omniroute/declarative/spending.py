@@ -10,12 +10,13 @@ from django.db import models
 
 from accounts.models import Membership, Role, Team, User
 from omniroute.declarative.changes import Work, assign
+from omniroute.declarative.keys import check_providers
 from omniroute.declarative.readers import Item
+from omniroute.declarative.schema import FIGURES
 from providers.models import Provider
 from routing.models import ApiKey, Budget, IpRule, Limit, Scope, TeamAccess
 
 Subject = dict[str, Any]  # the columns that say whose a row is
-FIGURES = ("requests_per_minute", "tokens_per_minute", "parallel")
 COLUMNS = {Scope.KEY: "api_key", Scope.USER: "user", Scope.TEAM: "team", Scope.PROVIDER: "provider"}
 BUDGET_USUAL: Mapping[str, Any] = {"time_zone": "UTC", "hard": True, "notify_at": 80, "enabled": True}
 
@@ -43,9 +44,9 @@ def apply_teams(items: Sequence[Item], work: Work) -> None:
             row = Team.objects.create(name=item["name"])
             work.added("team", row.name)
             _members(row, item, work)
-            _access(row, item)
+            _access(row, item, work)
         else:
-            work.changed("team", row.name, _members(row, item, work) + _access(row, item))
+            work.changed("team", row.name, _members(row, item, work) + _access(row, item, work))
 
 
 def _members(team: Team, item: Item, work: Work) -> list[str]:
@@ -71,10 +72,11 @@ def _members(team: Team, item: Item, work: Work) -> list[str]:
     return told
 
 
-def _access(team: Team, item: Item) -> list[str]:
+def _access(team: Team, item: Item, work: Work) -> list[str]:
     """What the team's keys may use, as far as the file says; a team that may use everything has no row."""
     given = {column: item.get(word, usual) for word, (column, usual) in ACCESS.items() if word in item}
     row = TeamAccess.objects.filter(team=team).first() or TeamAccess(team=team)
+    check_providers(row.providers, item, work)
     told = assign(row, given)
     if not told:
         return []

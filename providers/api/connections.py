@@ -14,7 +14,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from providers import audit, bulk, connections, grants, opening, proxies, quotas, registry
+from providers import audit, bulk, connections, grants, opening, proxies, quotas, registry, strict
 from providers.api.logins import GrantSerializer
 from providers.api.proxies import ProxyInForceSerializer, ProxyReference, described_way
 from providers.api.shared import Conflict, OfProvider, ProviderFilters
@@ -23,17 +23,13 @@ from providers.models import Connection, Provider, Proxy, QuotaWindow
 from providers.quota_api import AskedSerializer
 
 
-class ConnectionSerializer(serializers.ModelSerializer[Connection]):
+class ConnectionSerializer(strict.ModelSerializer[Connection]):
     """A credential. ``secret`` is written and never shown; null or an empty text removes it.
 
     It is a key; for providers that want several values, the JSON text that ``docs/provider-credentials.md`` names.
     ``parameters`` are the provider's own: region, project, account …; they replace all earlier ones.
     """
 
-    name = serializers.CharField(max_length=100)
-    priority = serializers.IntegerField(min_value=0, max_value=2_147_483_647, required=False)
-    requests_per_minute = serializers.IntegerField(min_value=0, max_value=2_147_483_647, required=False)
-    max_concurrent = serializers.IntegerField(min_value=0, max_value=2_147_483_647, required=False)
     secret = serializers.CharField(write_only=True, required=False, allow_null=True, allow_blank=True, max_length=16384)
     parameters = serializers.DictField(child=serializers.CharField(max_length=200, allow_blank=True), required=False)
     proxy = ProxyReference()
@@ -53,6 +49,7 @@ class ConnectionSerializer(serializers.ModelSerializer[Connection]):
     proxy_in_force = serializers.SerializerMethodField()
     login = serializers.SerializerMethodField(help_text="The vendor's login behind it; null: a key, or nothing yet.")
     problem = serializers.SerializerMethodField(help_text="Why the connection is not used; null when it is.")
+    fixed = ("provider",)  # a secret stays with whom it was given for
 
     class Meta:
         model = Connection
@@ -63,12 +60,6 @@ class ConnectionSerializer(serializers.ModelSerializer[Connection]):
         ]  # fmt: skip
         read_only_fields = ["testing_since", "tested_at", "test_ok", "test_message", "test_latency_ms"]
         validators: list[Any] = []  # the service says whether the name is free
-
-    def get_fields(self) -> dict[str, Any]:
-        fields = super().get_fields()
-        if self.instance is not None:
-            fields["provider"].read_only = True  # a secret stays with whom it was given for
-        return fields
 
     def get_has_secret(self, row: Connection) -> bool:
         return bool(row.secret)
@@ -90,7 +81,7 @@ class ConnectionSerializer(serializers.ModelSerializer[Connection]):
         return connections.usable_reason(row, entry, proxies.way_of(row, self.context["view"].everywhere))
 
 
-class ProbeSerializer(serializers.Serializer[Any]):
+class ProbeSerializer(strict.Serializer[Any]):
     """How a test went."""
 
     ok = serializers.BooleanField()
@@ -99,14 +90,14 @@ class ProbeSerializer(serializers.Serializer[Any]):
     models = serializers.ListField(child=serializers.CharField(), help_text="What the provider lists.")
 
 
-class BulkKeySerializer(serializers.Serializer[Any]):
+class BulkKeySerializer(strict.Serializer[Any]):
     """One key."""
 
     name = serializers.CharField(max_length=100, required=False, default="", help_text="Empty: any that is free.")
     secret = serializers.CharField(write_only=True, max_length=8192)
 
 
-class BulkSerializer(serializers.Serializer[Any]):
+class BulkSerializer(strict.Serializer[Any]):
     """Keys of one provider, and what holds for all of them."""
 
     provider = serializers.PrimaryKeyRelatedField(queryset=Provider.objects.all())
@@ -123,7 +114,7 @@ class BulkSerializer(serializers.Serializer[Any]):
     )
 
 
-class BulkOutcomeSerializer(serializers.Serializer[Any]):
+class BulkOutcomeSerializer(strict.Serializer[Any]):
     """What became of one key."""
 
     number = serializers.IntegerField(help_text="Its place among the keys given, from 1.")
@@ -131,14 +122,28 @@ class BulkOutcomeSerializer(serializers.Serializer[Any]):
     why = serializers.CharField(help_text="Why there is none.")
 
 
-class TestsSerializer(serializers.Serializer[Any]):
+class TestsSerializer(strict.Serializer[Any]):
     """Which connections are tested: these, else all of a provider, else all."""
 
-    ids = serializers.ListField(child=serializers.IntegerField(), required=False, default=list)
-    provider = serializers.CharField(required=False, default="")
+    ids = serializers.ListField(
+        child=serializers.IntegerField(min_value=1, max_value=2**63 - 1), required=False, allow_empty=False
+    )
+    provider = serializers.PrimaryKeyRelatedField(queryset=Provider.objects.all(), required=False)
+
+    def rows(self) -> QuerySet[Connection]:
+        """The connections that are meant. Raises ValidationError for an id that is none of them."""
+        rows, said = Connection.objects.all(), self.validated_data
+        if "provider" in said:
+            rows = rows.filter(provider=said["provider"])
+        if "ids" in said:
+            rows = rows.filter(pk__in=said["ids"])
+            if unknown := sorted(set(said["ids"]) - set(rows.values_list("pk", flat=True))):
+                where = f" of {said['provider'].pk}" if "provider" in said else ""
+                raise serializers.ValidationError({"ids": [f"There is no connection {unknown[0]}{where}."]})
+        return rows
 
 
-class TestedSerializer(serializers.Serializer[Any]):
+class TestedSerializer(strict.Serializer[Any]):
     """How many tests are under way. Results come in with the connections: ``tested_at`` and what is beside it."""
 
     testing = serializers.IntegerField()
@@ -199,7 +204,7 @@ class ConnectionViewSet(OfProvider):
         for name, value in data.items():
             setattr(row, name, value)
         connections.check_opening(row)
-        row.validate_constraints()
+        row.full_clean(exclude=["secret"])
         row.save()
         if row.adds_preamble is not added:
             audit.note(self.request.user, row, opening.told(row.adds_preamble))
@@ -207,13 +212,13 @@ class ConnectionViewSet(OfProvider):
             connections.set_secret(row, text)
 
     @extend_schema(request=None, responses=ProbeSerializer)
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], serializer_class=strict.Nothing)
     def test(self, request: Request, pk: str | None = None) -> Response:
         """Ask the provider whether the credential works. The answer is 200 whatever the provider said."""
         return Response(ProbeSerializer(connections.test(self.get_object())).data, status=status.HTTP_200_OK)
 
     @extend_schema(request=None, responses=AskedSerializer)
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], serializer_class=strict.Nothing)
     def quota(self, request: Request, pk: str | None = None) -> Response:
         """Ask the vendor what is left. The answer is 200 whatever the vendor said."""
         row = self.get_object()
@@ -223,7 +228,7 @@ class ConnectionViewSet(OfProvider):
         return Response(AskedSerializer(shown).data)
 
     @extend_schema(request=None, responses=ConnectionSerializer)
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], serializer_class=strict.Nothing)
     def renew(self, request: Request, pk: str | None = None) -> Response:
         """Renew the token of the login behind it now."""
         row = self.get_object()
@@ -234,7 +239,7 @@ class ConnectionViewSet(OfProvider):
             grants.refresh(grant.pk)
         except grants.NotRenewed as wrong:
             raise Conflict(str(wrong)) from None
-        return Response(self.get_serializer(self.get_object()).data)
+        return Response(ConnectionSerializer(self.get_object(), context=self.get_serializer_context()).data)
 
     @extend_schema(request=BulkSerializer, responses={201: BulkOutcomeSerializer(many=True)})
     @action(detail=False, methods=["post"], serializer_class=BulkSerializer, pagination_class=None)
@@ -252,11 +257,6 @@ class ConnectionViewSet(OfProvider):
     @action(detail=False, methods=["post"], url_path="test", url_name="test-many", serializer_class=TestsSerializer)
     def test_many(self, request: Request) -> Response:
         """Test many in the background."""
-        asked = self.get_serializer(data=request.data)
+        asked = TestsSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        rows = Connection.objects.all()
-        if ids := asked.validated_data["ids"]:
-            rows = rows.filter(pk__in=ids)
-        if provider := asked.validated_data["provider"]:
-            rows = rows.filter(provider_id=provider)
-        return Response({"testing": connections.test_soon(rows)}, status=status.HTTP_202_ACCEPTED)
+        return Response({"testing": connections.test_soon(asked.rows())}, status=status.HTTP_202_ACCEPTED)

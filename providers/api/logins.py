@@ -13,7 +13,7 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from providers import audit, connections, proxies, registry
+from providers import audit, connections, proxies, registry, strict
 from providers.logins import attempts
 from providers.logins.attempts import Who
 from providers.logins.engine import LoginFailed
@@ -24,7 +24,7 @@ from providers.models import Connection, Grant, LoginAttempt, Provider
 SESSION = "api"  # what begins here ends here, not in a browser
 
 
-class GrantSerializer(serializers.ModelSerializer[Grant]):
+class GrantSerializer(strict.ModelSerializer[Grant]):
     """A connection's login. Tokens are never shown."""
 
     class Meta:
@@ -36,7 +36,7 @@ class GrantSerializer(serializers.ModelSerializer[Grant]):
         read_only_fields = fields
 
 
-class LoginSerializer(serializers.ModelSerializer[LoginAttempt]):
+class LoginSerializer(strict.ModelSerializer[LoginAttempt]):
     """A login that was begun. ``shown`` says what the person does: open ``url``, type ``code`` there."""
 
     accept_terms = serializers.BooleanField(
@@ -79,7 +79,7 @@ class LoginSerializer(serializers.ModelSerializer[LoginAttempt]):
         read_only_fields = ["uid", "shown", "status", "message", "expires_at", "interval"]
 
 
-class PastedSerializer(serializers.Serializer[Any]):
+class PastedSerializer(strict.Serializer[Any]):
     """The final address, ``code#state``, or a token."""
 
     pasted = serializers.CharField(max_length=65536, write_only=True)
@@ -131,7 +131,8 @@ class LoginViewSet(mixins.CreateModelMixin, mixins.RetrieveModelMixin, viewsets.
                 tags=_tags(said.get("tags", ())),
             )
         except LoginFailed as wrong:
-            raise ValidationError({"provider": [explain(wrong)]}) from None
+            field = wrong.code if wrong.code in answers or wrong.code == "proxy" else "provider"
+            raise ValidationError({field: [explain(wrong)]}) from None
         audit.note(self.request.user, said["provider"], f"Accepted the restriction of {entry.name} and began a login.")
 
     @extend_schema(request=PastedSerializer, responses=LoginSerializer)

@@ -6,10 +6,10 @@ from typing import Any
 
 from rest_framework import serializers
 
-from providers import importing
+from providers import connections, importing, registry, strict
 from providers.api.shared import OfProvider
 from providers.entry import CAPABILITIES, Entry, Model, Price
-from providers.models import Connection, ProviderModel
+from providers.models import Connection, Provider, ProviderModel
 from providers.overrides import MODEL_COLUMNS
 from providers.prices import price_of
 from providers.wire.efforts import MORE
@@ -17,7 +17,7 @@ from providers.wire.efforts import MORE
 PER_MILLION = "USD per million tokens; null: not known."
 
 
-class EffectiveModelSerializer(serializers.Serializer[Any]):
+class EffectiveModelSerializer(strict.Serializer[Any]):
     """A model as it is in force."""
 
     id = serializers.CharField()
@@ -40,6 +40,7 @@ class EffectiveModelSerializer(serializers.Serializer[Any]):
     operation = serializers.CharField(help_text="What it is for: chat, embeddings, images and so on.")
     price_source = serializers.CharField(help_text="Where the prices come from; empty: there are none.")
     shutdown = serializers.DateField(allow_null=True, help_text="The announced last day.")
+    uncertain = serializers.BooleanField(help_text="Check what is said of it before relying on it.")
 
 
 def described(entry: Entry, model: Model) -> dict[str, Any]:
@@ -64,30 +65,26 @@ def described(entry: Entry, model: Model) -> dict[str, Any]:
         "operation": model.operation,
         "price_source": price.source,
         "shutdown": model.shutdown,
+        "uncertain": model.uncertain,
     }
 
 
-class ProviderModelSerializer(serializers.ModelSerializer[ProviderModel]):
+class ProviderModelSerializer(strict.CheckedSerializer[ProviderModel]):
     """A model of one's own, or what differs of a catalogue model. ``provider`` and ``model_id`` are fixed."""
 
     capabilities = serializers.ListField(
         child=serializers.ChoiceField(choices=sorted(CAPABILITIES)), required=False, allow_null=True
     )
 
+    fixed = ("provider", "model_id")
+
     class Meta:
         model = ProviderModel
-        fields = [
-            "id", "provider", "model_id", "enabled", *MODEL_COLUMNS,
-        ]  # fmt: skip
+        fields = ["id", "provider", "model_id", "enabled", *MODEL_COLUMNS]
 
-    def get_fields(self) -> dict[str, Any]:
-        fields = super().get_fields()
-        if self.instance is not None:
-            fields["provider"].read_only = fields["model_id"].read_only = True
-        return fields
-
-    def get_validators(self) -> list[Any]:
-        return [] if self.instance is not None else super().get_validators()
+    def validate_provider(self, provider: Provider) -> Provider:
+        connections.check_open(registry.effective_of(provider))
+        return provider
 
 
 class ProviderModelViewSet(OfProvider):
@@ -98,7 +95,7 @@ class ProviderModelViewSet(OfProvider):
 
 
 # -- the live list ----------------------------------------------------------------------------------------------------
-class LiveSerializer(serializers.Serializer[Any]):
+class LiveSerializer(strict.Serializer[Any]):
     """Over which connection the provider is asked; and, when models are taken over, which."""
 
     connection = serializers.PrimaryKeyRelatedField(queryset=Connection.objects.all())
@@ -107,7 +104,7 @@ class LiveSerializer(serializers.Serializer[Any]):
     )
 
 
-class ListedSerializer(serializers.Serializer[Any]):
+class ListedSerializer(strict.Serializer[Any]):
     """A model on the provider's list, on ours, or on both."""
 
     id = serializers.CharField()

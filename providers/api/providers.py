@@ -5,25 +5,51 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers, viewsets
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from providers import importing, overrides, proxies, registry
+from providers import connections, importing, overrides, proxies, registry, strict
 from providers.api.models import EffectiveModelSerializer, ListedSerializer, LiveSerializer, described
 from providers.api.proxies import ProxyReference
 from providers.api.shared import METHODS, Conflict
 from providers.choosing import Strategy
-from providers.entry import FORMATS, TIERS, Entry
+from providers.entry import FORMATS, TIERS, Entry, Quota
 from providers.models import Provider
 from providers.probe import NoList
 
 OVERRIDES = tuple(name for name in overrides.COLUMNS if name != "transport")
 
 
-class ProviderSerializer(serializers.ModelSerializer[Provider]):
+class QuotaSerializer(strict.Serializer[Quota]):
+    """One limit of an account in the vendor's words; what is left of it is at ``quotas/``."""
+
+    window = serializers.CharField()
+    kind = serializers.CharField()
+    limit = serializers.CharField()
+    resets = serializers.CharField()
+    uncertain = serializers.BooleanField()
+
+
+class FactsSerializer(strict.Serializer[Entry]):
+    """What is known of the provider and cannot be set here."""
+
+    ended = serializers.DateField(allow_null=True, help_text="The vendor's last day; then nothing connects to it.")
+    terms_risk = serializers.CharField(help_text="What the vendor's terms say against use from here.")
+    uncertain = serializers.SerializerMethodField(help_text="Fields to check before relying on them.")
+    quota = QuotaSerializer(many=True)
+    plans = serializers.DictField(child=serializers.DecimalField(None, None), help_text="USD a month.")
+    notes = serializers.CharField()
+    website = serializers.CharField()
+    login = serializers.CharField(help_text="The vendor's login that makes its connections; empty: keys only.")
+
+    def get_uncertain(self, entry: Entry) -> list[str]:
+        return sorted(set(entry.uncertain) - set(self.context.get("said", ())))
+
+
+class ProviderSerializer(strict.ModelSerializer[Provider]):
     """Shown as in force: the catalogue's values where nothing is ``overridden``. Writing a field overrides it; an
     empty text, no operations, and null for a switch go back to the catalogue's."""
 
@@ -40,12 +66,13 @@ class ProviderSerializer(serializers.ModelSerializer[Provider]):
         help_text="The base URLs that the vendor has, the catalogue's usual one first: regions, plans. None if custom."
     )
     problem = serializers.SerializerMethodField(help_text="Why the provider cannot be used; null when it can.")
+    facts = serializers.SerializerMethodField(help_text="Null where there is no entry in force.")
 
     class Meta:
         model = Provider
         fields = [
             "id", "custom", "enabled", *OVERRIDES, "transport", "strategy", "overrides", "proxy", "overridden",
-            "base_urls", "problem",
+            "base_urls", "problem", "facts",
         ]  # fmt: skip
         read_only_fields = ["custom"]
         extra_kwargs: dict[str, Any] = {
@@ -67,7 +94,14 @@ class ProviderSerializer(serializers.ModelSerializer[Provider]):
 
     def get_problem(self, row: Provider) -> str | None:
         found = in_force(row)
-        return found if isinstance(found, str) else None
+        if isinstance(found, str):
+            return found
+        return connections.ended(found) if found.ended else None
+
+    @extend_schema_field(FactsSerializer(allow_null=True))
+    def get_facts(self, row: Provider) -> dict[str, Any] | None:
+        found = in_force(row)
+        return None if isinstance(found, str) else FactsSerializer(found, context={"said": overrides.said(row)}).data
 
     def to_representation(self, row: Provider) -> dict[str, Any]:
         shown = super().to_representation(row)
@@ -77,11 +111,11 @@ class ProviderSerializer(serializers.ModelSerializer[Provider]):
         return shown
 
 
-class OverrideResetSerializer(serializers.Serializer[Any]):
+class OverrideResetSerializer(strict.Serializer[Any]):
     """Which fields go back to the catalogue's; none named: all of them."""
 
     names = serializers.ListField(
-        child=serializers.ChoiceField(choices=[*overrides.COLUMNS, *overrides.WORDS]), required=False
+        child=serializers.ChoiceField(choices=[*overrides.COLUMNS, *overrides.WORDS]), required=False, allow_empty=False
     )
 
 

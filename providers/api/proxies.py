@@ -10,7 +10,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from providers import proxies, proxytest
+from providers import proxies, proxytest, strict
 from providers.api.shared import METHODS, Conflict
 from providers.models import Provider, Proxy
 
@@ -29,7 +29,7 @@ class ProxyReference(serializers.CharField):
         return proxies.written(value)
 
 
-class ProxyInForceSerializer(serializers.Serializer[Any]):
+class ProxyInForceSerializer(strict.Serializer[Any]):
     """How calls leave. ``level``: who said so, null: nobody did; ``name`` and ``address`` are null when direct."""
 
     level = serializers.ChoiceField(choices=list(proxies.Level), allow_null=True)
@@ -43,7 +43,7 @@ def described_way(way: proxies.Way) -> dict[str, Any]:
     return {"level": way.level, "name": proxy and proxy.name, "address": proxy and proxy.address}
 
 
-class ProxySerializer(serializers.ModelSerializer[Proxy]):
+class ProxySerializer(strict.ModelSerializer[Proxy]):
     """A way out. ``url`` is written and never shown; ``address`` is what of it may be."""
 
     url = serializers.CharField(write_only=True, required=False, max_length=2000)
@@ -61,13 +61,13 @@ class ProxySerializer(serializers.ModelSerializer[Proxy]):
         validators: list[Any] = []  # a global one takes the place of another
 
 
-class TrialRequestSerializer(serializers.Serializer[Any]):
+class TrialRequestSerializer(strict.Serializer[Any]):
     """Whom to ask through the proxy; by default a provider that goes through it."""
 
     provider = serializers.PrimaryKeyRelatedField(queryset=Provider.objects.all(), required=False, allow_null=True)
 
 
-class TrialSerializer(serializers.Serializer[Any]):
+class TrialSerializer(strict.Serializer[Any]):
     """How a test of a proxy went."""
 
     ok = serializers.BooleanField()

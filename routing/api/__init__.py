@@ -10,14 +10,13 @@ from routing.api.keys import KeyViewSet, TeamAccessViewSet
 from routing.api.names import AliasViewSet, ComboViewSet, PreviewViewSet
 from routing.api.resilience import HealthViewSet, SettingsViewSet
 from routing.api.shaping import CacheSettingsViewSet, PolicyViewSet
-from routing.api.spending import BudgetViewSet, IpRuleViewSet, LimitViewSet
+from routing.api.spending import IpRuleViewSet, LimitViewSet
 
 routes: list[tuple[str, type[viewsets.GenericViewSet[Any]]]] = [
     ("keys", KeyViewSet),
     ("combos", ComboViewSet),
     ("aliases", AliasViewSet),
     ("limits", LimitViewSet),
-    ("budgets", BudgetViewSet),
     ("ip-rules", IpRuleViewSet),
     ("settings", SettingsViewSet),
     ("team-access", TeamAccessViewSet),

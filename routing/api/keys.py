@@ -17,26 +17,41 @@ from rest_framework.response import Response
 from accounts.api_auth import SignedIn, SiteAdministrator
 from accounts.models import Team, User
 from accounts.permissions import teams_visible_to, users_visible_to
+from providers import strict
+from providers.bounds import LONGEST_NAME, MOST_PATTERNS
 from routing import keys
 from routing.api.shared import LATER, METHODS, patterns_field
 from routing.models import ENDPOINTS, ApiKey, TeamAccess
 
 
-class KeySerializer(serializers.ModelSerializer[ApiKey]):
+class ProvidersField(serializers.ListField):
+    """Ids of providers that are there; of one that is gone, only where the row names it already."""
+
+    def __init__(self, **said: Any) -> None:
+        child = serializers.CharField(max_length=LONGEST_NAME)
+        super().__init__(child=child, required=False, max_length=MOST_PATTERNS, **said)
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        found = super().run_validation(data)
+        row = self.parent.instance
+        try:
+            keys.check_providers(found, row.providers if row is not None else ())
+        except DjangoValidationError as wrong:
+            raise serializers.ValidationError(wrong.messages) from None
+        return found
+
+
+class KeySerializer(strict.CheckedSerializer[ApiKey]):
     """A client key. ``models``: patterns over model names; ``combos``: over combos' names, null = as ``models`` says;
     ``providers`` and ``endpoints``: empty = all. ``owner`` and ``team`` are fixed once it is made."""
 
     owner = serializers.PrimaryKeyRelatedField(queryset=User.objects.none(), required=False, allow_null=True)
     team = serializers.PrimaryKeyRelatedField(queryset=Team.objects.none(), required=False, allow_null=True)
-    models = serializers.ListField(
-        child=serializers.CharField(max_length=keys.LONGEST_PATTERN),
-        source="model_patterns",
-        required=False,
-        max_length=1000,
-    )
+    models = patterns_field(source="model_patterns")
     combos = patterns_field(source="combo_patterns", allow_null=True)
-    providers = patterns_field()
+    providers = ProvidersField()
     endpoints = serializers.ListField(child=serializers.ChoiceField(ENDPOINTS), required=False)
+    fixed = ("owner", "team")
 
     class Meta:
         model = ApiKey
@@ -51,10 +66,8 @@ class KeySerializer(serializers.ModelSerializer[ApiKey]):
         fields = super().get_fields()
         request = self.context.get("request")
         if request is not None and request.user.is_authenticated:
-            fields["owner"].queryset = users_visible_to(request.user)  # type: ignore[attr-defined]
-            fields["team"].queryset = teams_visible_to(request.user)  # type: ignore[attr-defined]
-        if self.instance is not None:
-            fields["owner"].read_only = fields["team"].read_only = True
+            fields["owner"].queryset = users_visible_to(request.user)
+            fields["team"].queryset = teams_visible_to(request.user)
         return fields
 
     def validate_models(self, patterns: list[str]) -> list[str]:
@@ -119,14 +132,15 @@ class KeyViewSet(viewsets.ModelViewSet[ApiKey]):
         return self.request.user
 
 
-class TeamAccessSerializer(serializers.ModelSerializer[TeamAccess]):
+class TeamAccessSerializer(strict.CheckedSerializer[TeamAccess]):
     """What the keys of a team may use, as for a key. A team that is not in the list may use everything."""
 
     team = serializers.PrimaryKeyRelatedField(queryset=Team.objects.all())
     models = patterns_field(source="model_patterns")
     combos = patterns_field(source="combo_patterns", allow_null=True)
-    providers = patterns_field()
+    providers = ProvidersField()
     endpoints = serializers.ListField(child=serializers.ChoiceField(ENDPOINTS), required=False)
+    fixed = ("team",)
 
     class Meta:
         model = TeamAccess

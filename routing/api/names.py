@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from django.core.exceptions import ValidationError as DjangoValidationError
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from msgspec.structs import asdict
 from rest_framework import serializers, viewsets
@@ -15,11 +16,14 @@ from rest_framework.response import Response
 from accounts.api_auth import SignedIn, SiteAdministrator
 from accounts.models import User
 from accounts.permissions import is_site_admin
+from providers import strict
 from routing import combos, keys, publish, trial
 from routing.api.shared import METHODS, MOST_STEPS
+from routing.blueprints import BLUEPRINTS, Blueprint
 from routing.models import Alias, ApiKey, Combo, Strategy
 from routing.preview import Candidate, Preview, board_now, preview
 from routing.snapshot import ANYBODY, Caller, Snapshot
+from routing.standing import GONE, RESTING, USABLE, Standing, standing
 
 
 @extend_schema_field(
@@ -45,17 +49,23 @@ class StepField(serializers.Field[Any, Any, Any, Any]):
         if not isinstance(given, dict) or not {"model"} <= set(given) <= {"model", "weight"}:
             raise serializers.ValidationError("A step is a model name, or an object with model and weight.")
         model, weight = given["model"], given.get("weight", 1)
-        if not isinstance(model, str) or not 1 <= len(model) <= 260 or any(c.isspace() for c in model):
-            raise serializers.ValidationError("model must be a name of 1 to 260 characters without spaces.")
-        if not isinstance(weight, int) or isinstance(weight, bool) or not 0 <= weight <= 100:
-            raise serializers.ValidationError("weight must be a whole number from 0 to 100.")
-        return combos.Step(model, weight)
+        if not isinstance(model, str):
+            raise serializers.ValidationError("model must be a text.")
+        if not isinstance(weight, int) or isinstance(weight, bool):
+            raise serializers.ValidationError("weight must be a whole number.")
+        step = combos.Step(model, weight)
+        try:
+            combos.check_step(step)
+        except DjangoValidationError as wrong:
+            told = [f"{name}: {' '.join(messages)}" for name, messages in wrong.message_dict.items()]
+            raise serializers.ValidationError(told) from None
+        return step
 
     def to_representation(self, value: combos.Step) -> dict[str, Any]:
         return {"model": value.model, "weight": value.weight}
 
 
-class ComboSerializer(serializers.ModelSerializer[Combo]):
+class ComboSerializer(strict.ModelSerializer[Combo]):
     """A combo. ``steps`` may be empty for the strategy ``tiers`` only, which then orders everything connected."""
 
     steps = serializers.ListField(child=StepField(), required=False, max_length=MOST_STEPS)
@@ -93,7 +103,7 @@ class ComboSerializer(serializers.ModelSerializer[Combo]):
         return Combo.objects.get(pk=row.pk)  # without the steps that were prefetched before
 
 
-class TriedStepSerializer(serializers.Serializer[trial.Tried]):
+class TriedStepSerializer(strict.Serializer[trial.Tried]):
     """One request. ``step`` is the combo's, ``asked`` the name in the request; ``attempts`` as in the request log."""
 
     step = serializers.CharField()
@@ -112,13 +122,50 @@ class TriedStepSerializer(serializers.Serializer[trial.Tried]):
         return plain | {"attempts": [asdict(attempt) for attempt in found.attempts]}
 
 
-class ComboTrialSerializer(serializers.Serializer[trial.Trial]):
+class ComboTrialSerializer(strict.Serializer[trial.Trial]):
     """``winner``: the first, in the order the combo has now, that answered. ``left_out``: how many more models its
     patterns stand for than were tried."""
 
     winner = TriedStepSerializer(allow_null=True)
     results = TriedStepSerializer(many=True)
     left_out = serializers.IntegerField()
+
+
+class StepStandingSerializer(strict.Serializer[Standing]):
+    """How a step stands now: ``usable``, ``resting`` (``why`` is a code, for ``seconds``) or ``gone`` (``why`` in
+    words); ``models``: how many it stands for."""
+
+    model = serializers.CharField(source="step.model")
+    weight = serializers.IntegerField(source="step.weight")
+    state = serializers.ChoiceField(choices=[USABLE, RESTING, GONE])
+    why = serializers.CharField()
+    seconds = serializers.FloatField()
+    models = serializers.IntegerField()
+
+
+class TemplateSerializer(strict.Serializer[Blueprint]):
+    """A combo to begin with: POST its ``name``, ``strategy`` and ``steps`` to ``combos/``. ``taken``: there is a combo
+    of its name."""
+
+    name = serializers.CharField()
+    sentence = serializers.CharField()
+    strategy = serializers.ChoiceField(choices=Strategy.choices)
+    steps = serializers.ListField(child=serializers.CharField(), source="models")
+    standing = serializers.SerializerMethodField()
+    taken = serializers.SerializerMethodField()
+
+    @extend_schema_field(StepStandingSerializer(many=True))
+    def get_standing(self, plan: Blueprint) -> Any:
+        return shown_standing(self.context["snapshot"], plan.steps)
+
+    def get_taken(self, plan: Blueprint) -> bool:
+        return plan.name in self.context["names"]
+
+
+def shown_standing(snapshot: Snapshot, steps: Sequence[combos.Step]) -> Any:
+    """How steps stand now, as StepStandingSerializer shows it."""
+    found: Any = standing(snapshot, board_now(), steps)
+    return StepStandingSerializer(found, many=True).data
 
 
 class ComboViewSet(viewsets.ModelViewSet[Combo]):
@@ -131,34 +178,40 @@ class ComboViewSet(viewsets.ModelViewSet[Combo]):
     lookup_value_regex = "[0-9]+"
 
     @extend_schema(request=None, responses=ComboTrialSerializer)
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], serializer_class=strict.Nothing)
     def test(self, request: Request, pk: str) -> Response:
         """Send a tiny chat through every step; it takes as long as the slowest and costs a few tokens."""
         combo: Combo = self.get_object()
         found = trial.run(combo.name, combo.strategy, combos.steps_of(combo), user_id=request.user.pk)
         return Response(ComboTrialSerializer(found).data)
 
+    @extend_schema(responses=StepStandingSerializer(many=True))
+    @action(detail=True, pagination_class=None)
+    def standing(self, request: Request, pk: str) -> Response:
+        """How each step stands now, in order; nobody is asked."""
+        return Response(shown_standing(publish.build(), combos.steps_of(self.get_object())))
 
-class AliasSerializer(serializers.ModelSerializer[Alias]):
+    @extend_schema(request=None, responses={201: ComboSerializer})
+    @action(detail=True, methods=["post"], serializer_class=strict.Nothing)
+    def duplicate(self, request: Request, pk: str) -> Response:
+        """A copy under a free name."""
+        copy = combos.duplicate(self.get_object())
+        return Response(ComboSerializer(Combo.objects.get(pk=copy.pk)).data, status=201)
+
+    @extend_schema(responses=TemplateSerializer(many=True))
+    @action(detail=False, pagination_class=None)
+    def templates(self, request: Request) -> Response:
+        """Ready-made combos, with how their steps would stand now."""
+        names = set(Combo.objects.values_list("name", flat=True))
+        context = {"snapshot": publish.build(), "names": names}
+        plans: Any = BLUEPRINTS
+        return Response(TemplateSerializer(plans, many=True, context=context).data)
+
+
+class AliasSerializer(strict.CheckedSerializer[Alias]):
     class Meta:
         model = Alias
         fields = ["id", "pattern", "target"]
-
-    def validate_pattern(self, value: str) -> str:
-        if any(character.isspace() for character in value):
-            raise serializers.ValidationError("A pattern holds no spaces.")
-        return value
-
-    def validate_target(self, value: str) -> str:
-        if any(character.isspace() or character in "*?" for character in value):
-            raise serializers.ValidationError("A target is one model: no spaces, no * and no ?.")
-        return value
-
-    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
-        now = {name: data.get(name, getattr(self.instance, name, None)) for name in ("pattern", "target")}
-        if now["pattern"] == now["target"]:
-            raise serializers.ValidationError({"target": ["An alias must not point at itself."]})
-        return data
 
 
 class AliasViewSet(viewsets.ModelViewSet[Alias]):
@@ -171,14 +224,14 @@ class AliasViewSet(viewsets.ModelViewSet[Alias]):
     lookup_value_regex = "[0-9]+"
 
 
-class AskSerializer(serializers.Serializer[Any]):
+class AskSerializer(strict.Serializer[Any]):
     """A name, and the id of the client key that asks; without one, nobody's permissions are applied."""
 
     model = serializers.CharField(max_length=260)
     key = serializers.IntegerField(required=False, allow_null=True)
 
 
-class CandidateSerializer(serializers.Serializer[Any]):
+class CandidateSerializer(strict.Serializer[Any]):
     provider = serializers.CharField()
     connection = serializers.CharField()
     model = serializers.CharField()
@@ -194,7 +247,7 @@ class CandidateSerializer(serializers.Serializer[Any]):
         return None if candidate.rests is None else round(candidate.rests.seconds, 1)
 
 
-class PreviewSerializer(serializers.Serializer[Any]):
+class PreviewSerializer(strict.Serializer[Any]):
     """The attempts that would be made, in order; ``why`` and ``seconds`` of those that would not be made now.
     ``left_out``: steps that stand for nothing now, each as name, sentence and code."""
 

@@ -11,15 +11,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api_auth import SiteAdministrator
+from providers import strict
 from routing import health
-from routing.models import GatewaySettings, HealthState
+from routing.models import LONGEST_NOTICE, GatewaySettings, HealthState
 from routing.snapshot import Switches
 
 
-class SettingsSerializer(serializers.ModelSerializer[GatewaySettings]):
+class SettingsSerializer(strict.ModelSerializer[GatewaySettings]):
     class Meta:
         model = GatewaySettings
         fields = [*Switches.__dataclass_fields__, "address_mode", "ledger_days", "notice"]
+        extra_kwargs: dict[str, Any] = {"notice": {"max_length": LONGEST_NOTICE}}
 
 
 class SettingsViewSet(mixins.RetrieveModelMixin, mixins.UpdateModelMixin, viewsets.GenericViewSet[GatewaySettings]):
@@ -35,7 +37,7 @@ class SettingsViewSet(mixins.RetrieveModelMixin, mixins.UpdateModelMixin, viewse
         return GatewaySettings.load()
 
 
-class HealthSerializer(serializers.ModelSerializer[HealthState]):
+class HealthSerializer(strict.ModelSerializer[HealthState]):
     """What is held against a provider (``subject`` is its id) or a connection (``#`` and its id)."""
 
     class Meta:
@@ -43,10 +45,10 @@ class HealthSerializer(serializers.ModelSerializer[HealthState]):
         fields = ["key", "what", "subject", "model", "kind", "level", "until", "words", "at"]
 
 
-class ResetSerializer(serializers.Serializer[Any]):
+class ResetSerializer(strict.Serializer[Any]):
     """``keys``: which to lift; without it, all."""
 
-    keys = serializers.ListField(child=serializers.CharField(max_length=300), required=False)
+    keys = serializers.ListField(child=serializers.CharField(max_length=300), required=False, allow_empty=False)
     lifted = serializers.IntegerField(read_only=True)
 
 

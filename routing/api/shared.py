@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from routing import keys
+from providers.bounds import LONGEST_NAME, MOST_PATTERNS
 
 METHODS = ["get", "post", "patch", "delete", "head", "options"]
 MOST_STEPS = 100
@@ -15,5 +15,5 @@ LATER = ("enabled", "combo_patterns", "providers", "endpoints")  # of a key: wha
 
 def patterns_field(**said: Any) -> Any:
     """A list of names or patterns that need not be given."""
-    child = serializers.CharField(max_length=keys.LONGEST_PATTERN)
-    return serializers.ListField(child=child, required=False, max_length=1000, **said)
+    child = serializers.CharField(max_length=LONGEST_NAME)
+    return serializers.ListField(child=child, required=False, max_length=MOST_PATTERNS, **said)

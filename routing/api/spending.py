@@ -1,41 +1,34 @@
-"""The management API's limits, budgets and address rules."""
+"""The management API's limits and address rules; of budgets what they are, for how they stand is told above."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.core.exceptions import ValidationError as DjangoValidationError
 from rest_framework import serializers, viewsets
 
 from accounts.api_auth import SiteAdministrator
+from providers import strict
 from routing.api.shared import METHODS
-from routing.models import Budget, IpRule, Limit
+from routing.models import Budget, IpRule, Limit, Scope
 
 
-class CheckedSerializer(serializers.ModelSerializer[Any]):
-    """The model's own checks are the API's."""
+class LimitSerializer(strict.CheckedSerializer[Limit]):
+    """Exactly one of ``api_key``, ``user`` and ``team``, which stays; ``scope`` says which, and may be left out. Null
+    figures are no limits."""
 
-    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
-        model: Any = self.Meta.model
-        row = model(**{field.attname: getattr(self.instance, field.attname) for field in self._columns()})
-        for name, value in data.items():
-            setattr(row, name, value)
-        try:
-            row.full_clean(validate_unique=False, validate_constraints=self.instance is None)
-        except DjangoValidationError as wrong:
-            raise serializers.ValidationError(serializers.as_serializer_error(wrong)) from None
-        return {name: getattr(row, name) for name in data}
-
-    def _columns(self) -> list[Any]:
-        return list(self.instance._meta.concrete_fields) if self.instance is not None else []
-
-
-class LimitSerializer(CheckedSerializer):
-    """Exactly one of ``api_key``, ``user`` and ``team``; null figures are no limits."""
+    scope = serializers.ChoiceField(choices=[Scope.KEY.value, Scope.USER.value, Scope.TEAM.value], required=False)
+    fixed = ("scope", "api_key", "user", "team")
 
     class Meta:
         model = Limit
-        fields = ["id", "api_key", "user", "team", "requests_per_minute", "tokens_per_minute", "parallel"]
+        fields = ["id", "scope", "api_key", "user", "team", "requests_per_minute", "tokens_per_minute", "parallel"]
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        scope = data.pop("scope", None)
+        checked = super().validate(data)
+        if scope not in (None, Limit(**checked).scope):
+            raise serializers.ValidationError({"scope": ["It is not whose limit this is."]})
+        return checked
 
 
 class LimitViewSet(viewsets.ModelViewSet[Limit]):
@@ -48,8 +41,11 @@ class LimitViewSet(viewsets.ModelViewSet[Limit]):
     lookup_value_regex = "[0-9]+"
 
 
-class BudgetSerializer(CheckedSerializer):
-    """``scope`` says which of ``api_key``, ``user``, ``team``, ``provider`` and ``tier`` is given; global: none."""
+class BudgetSerializer(strict.CheckedSerializer[Budget]):
+    """``scope`` says which of ``api_key``, ``user``, ``team``, ``provider`` and ``tier`` is given; global: none. Whose
+    a budget is stays as it was made."""
+
+    fixed = ("scope", "api_key", "user", "team", "provider", "tier")
 
     class Meta:
         model = Budget
@@ -59,21 +55,22 @@ class BudgetSerializer(CheckedSerializer):
         ]  # fmt: skip
 
 
-class BudgetViewSet(viewsets.ModelViewSet[Budget]):
-    """Budgets: an amount of money per period."""
+class IpRuleSerializer(strict.CheckedSerializer[IpRule]):
+    """``action`` says the same as ``allow``; either may be given."""
 
-    queryset = Budget.objects.order_by("id")
-    serializer_class = BudgetSerializer
-    permission_classes = [SiteAdministrator]
-    http_method_names = METHODS
-    lookup_value_regex = "[0-9]+"
+    action = serializers.ChoiceField(choices=IpRule.Action.choices, required=False)
 
-
-class IpRuleSerializer(CheckedSerializer):
     class Meta:
         model = IpRule
-        fields = ["id", "network", "allow", "until", "reason", "created_at"]
+        fields = ["id", "network", "action", "allow", "until", "reason", "created_at"]
         read_only_fields = ["created_at"]
+
+    def validate(self, data: dict[str, Any]) -> dict[str, Any]:
+        if "action" in data:
+            allow = data.pop("allow", None)  # the default, where it was not sent
+            if "allow" in self.initial_data and allow is not (data["action"] == IpRule.Action.ALLOW):
+                raise serializers.ValidationError({"action": ["It says something else than allow does."]})
+        return super().validate(data)
 
 
 class IpRuleViewSet(viewsets.ModelViewSet[IpRule]):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
@@ -73,7 +74,9 @@ class Steps:
 
 
 def _fault(row: Row) -> str:
-    if len(row.model) > 260 or any(character.isspace() for character in row.model):
+    try:
+        combos.check_step(combos.Step(row.model))
+    except ValidationError:
         return _("A model is a name of at most 260 characters without spaces.")
     if not (row.weight.isascii() and row.weight.isdigit() and int(row.weight) <= 100):
         return _("A weight is a whole number from 0 to 100.")

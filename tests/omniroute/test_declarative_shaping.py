@@ -70,7 +70,7 @@ def test_pruning_deletes_what_is_not_named(people: None) -> None:
         ("policies: [{kind: nothing}]", "must be one of"),
         ("policies: [{kind: guard}, {kind: guard}]", "is there twice"),
         ("cache: {semantic: true}", "need kept answers"),
-        ("cache: {ttl_seconds: 0}", "greater than or equal to 1"),
+        ("cache: {ttl_seconds: 0}", "from 1 to 2592000"),
         ("cache: {exactly: true}", "unknown key"),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 from omniroute.declarative.apply import apply
 from omniroute.declarative.document import BadDocument
 from omniroute.declarative.export import export
+from providers.models import Provider
 from routing.models import Budget, GatewaySettings, IpRule, Limit, TeamAccess
 
 pytestmark = pytest.mark.django_db
@@ -66,6 +67,16 @@ def test_what_a_file_leaves_out_is_pruned(member: Any) -> None:
 @pytest.mark.parametrize(
     ("section", "word"),
     [
+        (
+            "ip_rules: [{network: 10.1.2.3/8, action: block}, {network: 10.0.0.0/8, action: block}]",
+            "block 10.0.0.0/8 is there twice",
+        ),
+        ("limits: [{scope: team, name: Research, parallel: 3000000000}]", "from 1 to 2147483647"),
+        ("budgets: [{scope: global, limit_usd: 99999999.5}]", "less than or equal to 99999999"),
+        ("teams: [{name: Research, providers: [gorq]}]", "There is no provider “gorq”"),
+        ("api_keys: [{name: new, providers: [gorq]}]", "There is no provider “gorq”"),
+        ("proxies: [{name: out, url: 'http://169.254.169.254:80'}]", "metadata"),
+        ("combos: [{name: a/../b, steps: [x/y]}]", "with ../ in it"),
         ("limits: [{scope: key, name: nobody, parallel: 1}]", "there is no key 'nobody'"),
         ("limits: [{scope: key, name: ci, parallel: 1}]", "there is more than one key 'ci'; say user or team"),
         ("limits: [{scope: tier, name: cheap, parallel: 1}]", "must be one of key, user, team"),
@@ -93,3 +104,10 @@ def test_a_team_that_may_use_everything_again_has_no_permissions(member: Any) ->
         "~ team Research (model_patterns [acme/*] → [*], endpoints [chat] → [])"
     ]
     assert not TeamAccess.objects.exists()
+
+
+def test_a_provider_that_went_stays_named_where_it_was(make_provider: Any) -> None:
+    make_provider("acme", "http://127.0.0.1:9/v1")
+    apply("version: 1\nteams: [{name: R, providers: [acme]}]\napi_keys: [{name: ci, providers: [acme, groq]}]")
+    Provider.objects.get(pk="acme").delete()
+    assert apply(export(), prune=True).changes == ()
