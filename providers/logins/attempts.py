@@ -172,10 +172,10 @@ def pasted(text: str, attempt: LoginAttempt, who: Who) -> Connection:
         claimed = _claim(attempt, who)
         return _kept(claimed, lambda: _finish(claimed, flow, method, tokens))
     if error := _refusal_in(text):
-        claimed = _claimed(error[1], who, attempt.provider_id)
+        claimed = _claimed(error[1], who, attempt.provider_id, attempt)
         return _kept(claimed, lambda: _raise(error[0]))
     found = redirects.read_pasted(text)
-    claimed = _claimed(found.state, who, attempt.provider_id)
+    claimed = _claimed(found.state, who, attempt.provider_id, attempt)
     return _kept(claimed, lambda: _exchanged(claimed, found))
 
 
@@ -249,13 +249,16 @@ def _end(attempt: LoginAttempt, wrong: LoginFailed) -> None:
     LoginAttempt.objects.filter(pk=attempt.pk).update(status=attempt.status, message=attempt.message)
 
 
-def _claimed(state: str, who: Who, provider_id: str | None) -> LoginAttempt:
-    """The open attempt of a state, taken so that nobody can use it again. Raises LoginFailed."""
+def _claimed(state: str, who: Who, provider_id: str | None, only: LoginAttempt | None = None) -> LoginAttempt:
+    """The open attempt of a state, taken so that nobody can use it again; ``only``: which it must be. Raises
+    LoginFailed."""
     attempt = by_state(state) if state else None
     if attempt is None:
         raise LoginFailed("state")
     if provider_id is not None and attempt.provider_id != provider_id:
         raise LoginFailed("provider")
+    if only is not None and attempt.pk != only.pk:
+        raise LoginFailed("other_login")
     return _claim(attempt, who)
 
 

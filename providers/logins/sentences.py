@@ -15,6 +15,7 @@ SENTENCES: Mapping[str, Promise] = {
     "used": gettext_lazy("This login was used already. Begin again."),
     "session": gettext_lazy("This login was begun by somebody else or in another browser. Begin again here."),
     "provider": gettext_lazy("This answer belongs to a login at another provider."),
+    "other_login": gettext_lazy("This answer belongs to another login that was begun here."),
     "expired": gettext_lazy("The login took longer than ten minutes. Begin again."),
     "expired_token": gettext_lazy("The code was not confirmed in time. Begin again."),
     "access_denied": gettext_lazy("The login was refused at the vendor's page."),

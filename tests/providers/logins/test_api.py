@@ -42,6 +42,17 @@ def test_a_login_from_begin_to_end(api: Api, vendors: Any) -> None:
     assert "eyJ" not in str(shown) and "refresh-" not in str(shown)
 
 
+def test_an_answer_ends_only_the_login_it_belongs_to(api: Api, vendors: Any) -> None:
+    first, second = begin(api), begin(api)
+    page = httpx.get(first["shown"]["url"]).text
+    address = page.split('id="yes" href="')[1].split('"')[0].replace("&amp;", "&")
+    wrong = api("post", f"logins/{second['uid']}/finish/", {"pasted": address}, 400)
+    assert "another login" in wrong["error"]["fields"]["pasted"][0]
+    assert not Connection.objects.exists() and vendors.accounts.asked == 0
+    assert {api("get", f"logins/{each['uid']}/")["status"] for each in (first, second)} == {"open"}
+    assert api("post", f"logins/{first['uid']}/finish/", {"pasted": address})["status"] == "done"
+
+
 def test_a_device_login_is_looked_at(api: Api, vendors: Any) -> None:
     login = begin(api, provider="github", method="device")
     vendors.agree(login["shown"]["code"])
@@ -57,6 +68,12 @@ def test_a_device_login_is_looked_at(api: Api, vendors: Any) -> None:
         ({"provider": "qwen", "method": "device"}, "provider"),
         ({"provider": "nobody"}, "provider"),
         ({"proxy": "ftp://x"}, "proxy"),
+        ({"proxy": "http://169.254.169.254:80"}, "proxy"),
+        ({"provider": "kiro", "method": "organization", "start_url": "http://x", "region": "us-east-1"}, "start_url"),
+        (
+            {"provider": "kiro", "method": "organization", "start_url": "https://x.awsapps.com/start", "region": "Ulm"},
+            "region",
+        ),
     ],
 )
 def test_what_is_refused(api: Api, said: dict[str, Any], field: str) -> None:
