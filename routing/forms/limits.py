@@ -7,17 +7,17 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from providers.bounds import BIGGEST
 from routing import spending
 from routing.forms.budgets import choices_of
 from routing.models import ApiKey, Limit, Scope
 
 COLUMNS = {Scope.TEAM: "team_id", Scope.USER: "user_id", Scope.KEY: "api_key_id"}
 NAMES = ("requests_per_minute", "tokens_per_minute", "parallel")
-MOST = 2**31 - 1  # what the columns hold
 
 
 def _figure(label: Any, help_text: Any = "") -> forms.IntegerField:
-    return forms.IntegerField(label=label, required=False, min_value=1, max_value=MOST, help_text=help_text)
+    return forms.IntegerField(label=label, required=False, min_value=1, max_value=BIGGEST, help_text=help_text)
 
 
 class LimitFields(forms.Form):

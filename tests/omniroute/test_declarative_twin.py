@@ -29,11 +29,11 @@ from routing.api.spending import BudgetSerializer, IpRuleSerializer, LimitSerial
 
 pytestmark = pytest.mark.django_db
 
-NUMBERS = [-1, 0, 1, 2, 50, 99, 100, 101, 1000, 1001, 60_000, 60_001, 2**31 - 1, 2**31, 3_000_000_000, 10**14, 10**30]
+NUMBERS = [-1, 0, 1, 99, 101, 60_001, 2**31 - 1, 2**31, 10**14, 10**30]
 AMOUNTS = ["-1", "0", "0.000001", "0.0000001", "99999999", "99999999.999999", "100000000", "999999999.999999", "1e30"]
 TEXTS = [
     "plain", "x y", "x" * 30, "y" * 100, "z" * 101, "a\nb", "a\tb", "a\x07b", "a\x85b", "a\u2028b", "\ufeffa", "ä 😀",
-    "../up", "${HOME}", "$${HOME}", "${", "- : {}", "0x1F", "1.5", "null", "yes", "true", "~", "#no", '"', "'", "*",
+    "../up", "${HOME}", "$${", "- : {}", "0x1F", "1.5", "null", "yes", "~", "#no", '"', "'", "*",
     "a*b?", "direct", "https://x.example", "%41", "\\", "Europe/Berlin", "10.0.0.0/8", "2030-01-01",
 ]  # fmt: skip
 LISTS = [[], ["x y"], ["a\x07"], [""], ["*"], ["nobody-knows"], ["${X}"], ["groq"], ["chat"], ["a\u2028b"], ["v" * 260]]
@@ -147,11 +147,14 @@ def _round(place: str, name: str, value: Any) -> None:
 def test_the_file_takes_what_the_api_takes(place: str, api: APIClient) -> None:
     names = [name for each, name in _fields() if each == place]
     assert names
+    kind = PLACES[place][0].Meta.model._default_manager
+    before = list(kind.values_list("pk", flat=True))
     taken = {}
     for name in names:
         taken[name] = _accepted(api, place, name)
         if place not in SINGLE:
             _round(place, name, taken[name])
+            kind.exclude(pk__in=before).delete()  # so that no document becomes long
         for value in dict.fromkeys([*taken[name][:1], *taken[name][-1:]]) if place in SINGLE else ():
             assert api.patch(f"/api/v1/{place}/", {name: value}, format="json").status_code == 200
             _round(place, name, value)
