@@ -90,6 +90,7 @@ class LedgerViewSet(viewsets.GenericViewSet[LedgerLine]):
 
     queryset = LedgerLine.objects.none()
     serializer_class = LedgerSerializer
+    permission_classes = [SignedIn]
     filters = LedgerFilters
     pagination_class = None
 

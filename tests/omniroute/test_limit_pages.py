@@ -166,7 +166,7 @@ def test_rules_for_addresses_are_added_and_deleted(admin: Client) -> None:
     [
         ({"network": ""}, "network", "Name an address or a network."),
         ({"network": "10.0.0.0/99"}, "network", "This is no network"),
-        ({"network": "10.9.9.9/8"}, "__all__", "already exists"),
+        ({"network": "10.9.9.9/8"}, "__all__", "such a rule"),
         ({"until": "2020-01-01T00:00"}, "until", "This moment is in the past."),
         ({"allow": "1", "until": "2090-01-01T00:00"}, "until", "Only a block can end."),
         ({"allow": "2"}, "allow", "2 is not one of the available choices"),
