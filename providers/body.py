@@ -8,29 +8,31 @@ from typing import Any
 import msgspec
 
 from providers.quirks import RequestRules
-from providers.wire.openai_chat.passing import NUMBER, WHOLE, ChatRequest, kind_of
+from providers.wire.formats import FORMATS
+from providers.wire.openai_chat.passing import NUMBER, TEXT, WHOLE, ChatRequest, kind_of
+from providers.wire.traits import Traits
 
+USUAL = Traits()
 USAGE_OPTION = msgspec.Raw(b'{"include_usage":true}')
 
 encode = msgspec.json.encode
 
 
 def dump(
-    request: ChatRequest, model: str, rules: RequestRules, *, stream_usage: bool, thoughts: bool = True
+    request: ChatRequest, model: str, rules: RequestRules, traits: Traits = USUAL
 ) -> tuple[bytes, tuple[str, ...]]:
-    """Body for an upstream of the client's format, and the names of fields that it cannot take.
+    """Body for an upstream of the client's format, and the names of what it cannot take.
 
-    Values are passed on as the client wrote them; only ``model``, what the provider's rules name and, on streams,
-    ``stream_options.include_usage`` differ. ``stream_usage``: the upstream knows that option; ``thoughts``: it takes
-    earlier thinking back.
+    Values are passed on as the client wrote them; only ``model``, what the provider's rules name, what a model of these
+    traits would not take and, on streams, ``stream_options.include_usage`` differ.
     """
-    said = request.fields if thoughts else without_thoughts(request.fields)
+    said, lost = FORMATS["openai_chat"].mended(request.fields, traits)
     fields, dropped = apply(with_model(said, model), rules)
-    if request.stream and stream_usage:
+    if request.stream and traits.stream_usage:
         _ask_for_usage(fields)
     else:
         fields.pop("stream_options", None)
-    return encode(fields), dropped
+    return encode(fields), (*lost, *dropped)
 
 
 def with_model(fields: Mapping[str, Any], model: str) -> dict[str, Any]:
@@ -50,30 +52,28 @@ def apply(fields: Mapping[str, Any], rules: RequestRules) -> tuple[dict[str, Any
     for name, (low, high) in rules.clamp.items():
         if name in kept:
             kept[name] = _clamp(kept[name], low, high)
-    return kept, tuple(name for name in fields if name in rules.drop)
+    lost = [name for name, words in rules.replace.items() if name in kept and not _replace(kept, name, words)]
+    return kept, (*(name for name in fields if name in rules.drop), *lost)
 
 
-# Thinking that a client sends back with an assistant's turn: only some upstreams take it, strict ones refuse it.
-THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details")
+def _replace(kept: dict[str, Any], name: str, words: Mapping[str, str]) -> bool:
+    """Say a field's word as the provider says it; False when it has none, and the field is gone."""
+    said = kept[name]
+    raw = isinstance(said, msgspec.Raw)
+    if raw and kind_of(said) != TEXT:
+        return True
+    word = msgspec.json.decode(said) if raw else said
+    here = words.get(word) if isinstance(word, str) else None
+    if here:
+        kept[name] = msgspec.Raw(encode(here)) if raw else here
+    elif here is not None:
+        del kept[name]
+    return here != ""
 
 
 def _empty(value: Any) -> bool:
     """An empty text, which says no more than nothing; null may mean something."""
     return bytes(value) == b'""' if isinstance(value, msgspec.Raw) else isinstance(value, str) and not value
-
-
-def has_thoughts(fields: Mapping[str, Any]) -> bool:
-    """Whether a chat request may carry earlier thinking: a quick look, not a parse."""
-    return b'"reasoning' in bytes(fields.get("messages", b""))
-
-
-def without_thoughts(fields: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A chat request's top level whose assistant turns carry no thinking."""
-    messages = msgspec.json.decode(fields["messages"], type=list[dict[str, msgspec.Raw]])
-    for message in messages:
-        for name in THOUGHTS:
-            message.pop(name, None)
-    return {**fields, "messages": msgspec.Raw(encode(messages))}
 
 
 def with_preamble(fields: Mapping[str, Any], text: str) -> Mapping[str, Any]:

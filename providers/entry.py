@@ -15,6 +15,7 @@ from providers.parameters import Parameter, filled
 from providers.quirks import NO_RULES, RequestRules, Variant
 from providers.vocabulary import USUAL_PATHS, nothing
 from providers.wire.errors import Kind
+from providers.wire.traits import Traits
 
 TIERS = ("subscription", "api_key", "cheap", "free")
 FORMATS = ("openai_chat", "openai_responses", "anthropic", "gemini")
@@ -153,6 +154,7 @@ class Entry:
     key_url: str = ""
     notes: str = ""
     custom: bool = False
+    tailored: dict[str, Traits] = field(default_factory=dict, init=False, repr=False, compare=False)  # see tailoring
 
     @property
     def prefixes(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ class RequestRules:
     rename: Mapping[str, str] = field(default_factory=nothing)
     default: Mapping[str, object] = field(default_factory=nothing)
     clamp: Mapping[str, tuple[float, float]] = field(default_factory=nothing)
+    replace: Mapping[str, Mapping[str, str]] = field(default_factory=nothing)  # word → word here; "" drops the field
 
     def __add__(self, more: RequestRules) -> RequestRules:
         return RequestRules(
@@ -24,6 +25,7 @@ class RequestRules:
             rename={**self.rename, **more.rename},
             default={**self.default, **more.default},
             clamp={**self.clamp, **more.clamp},
+            replace={**self.replace, **more.replace},
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
@@ -15,9 +16,10 @@ from providers.wire.traits import Traits
 USUAL: dict[str, tuple[tuple[str, dict[str, object]], ...]] = {
     "anthropic": (
         ("*", {"thinking": "budget"}),
+        ("claude-mythos*", {"thinking": "adaptive", "prefill": False, "sampling": False}),
         ("claude-*-[5-9]*", {"thinking": "adaptive", "prefill": False, "sampling": False}),
         # Names of older models end like those of newer ones: claude-3-5-sonnet, claude-opus-4-5.
-        ("claude-3*", {"thinking": "budget", "prefill": True, "sampling": True}),
+        ("claude-[1-4]*", {"thinking": "budget", "prefill": True, "sampling": True}),
         ("claude-*-4-[0-5]*", {"thinking": "budget", "prefill": True, "sampling": True}),
         ("claude-*-4-6*", {"thinking": "both", "prefill": False, "sampling": True}),
         ("claude-*-4-[789]*", {"thinking": "adaptive", "prefill": False, "sampling": False}),
@@ -26,30 +28,57 @@ USUAL: dict[str, tuple[tuple[str, dict[str, object]], ...]] = {
         ("*", {"thinking": "none"}),
         ("*gemini-2.5*", {"thinking": "budget"}),
         ("*gemini-[3-9]*", {"thinking": "level"}),
+        ("*gemini-3.5-flash-lite*", {"sampling": False}),
+        ("*gemini-3.[678]-flash*", {"sampling": False}),
     ),
     "openai_responses": (
         ("*", {"developer_role": True}),
         ("o[1-9]*", {"sampling": False}),
         ("gpt-[5-9]*", {"sampling": False}),
     ),
-    "openai_chat": (("glm-[1-4]*", {"system_role": False}), ("ernie-*", {"system_role": False})),
+    "openai_chat": (
+        ("ernie*", {"system_role": False}),
+        ("glm*", {"system_role": False}),  # up to 5.0; hosts write 5.1 as 5p1 as well
+        ("glm-5[.p][1-9]*", {"system_role": True}),
+        ("glm-[6-9]*", {"system_role": True}),
+    ),
 }
+MOST_KEPT = 2000  # models whose traits an entry remembers: names may be a client's invention
+CLAUDE = re.compile(r"(?:^|\.anthropic\.|^anthropic\.)(claude-.*)")
 
 
 @lru_cache(maxsize=4096)
 def _patterned(format: str, model: str) -> tuple[tuple[str, object], ...]:
     said: dict[str, object] = {}
-    name = model.lower().rpartition("/")[2]
+    name = _plain(model)
     for pattern, traits in USUAL.get(format, ()):
         if fnmatchcase(name, pattern):
             said |= traits
     return tuple(said.items())
 
 
+def _plain(model: str) -> str:
+    """A model's name as its vendor writes it: without what hosts put in front of it (``us.anthropic.``), and Claude's
+    versions with dashes, which some hosts write with a dot."""
+    name = model.lower().rpartition("/")[2]
+    claude = CLAUDE.search(name)
+    return claude[1].replace(".", "-") if claude is not None else name
+
+
 def traits_of(entry: Entry, model: str) -> Traits:
     """The traits of one model of a provider: usual ones of the format, the entry's, those of the model's pattern, and
-    what the catalogue lists of the model."""
+    what the catalogue lists of the model. Remembered by the entry: every request asks."""
+    found = entry.tailored.get(model)
+    if found is None:
+        found = _traits_of(entry, model)
+        if len(entry.tailored) < MOST_KEPT:
+            entry.tailored[model] = found
+    return found
+
+
+def _traits_of(entry: Entry, model: str) -> Traits:
     said: dict[str, object] = {"family": entry.format, "stream_usage": entry.stream_usage}
+    said["takes_developer"] = entry.custom  # who knows what is behind it: the client's own word goes through
     said |= dict(_patterned(entry.format, model))
     said |= entry.traits
     for pattern, traits in entry.model_traits:

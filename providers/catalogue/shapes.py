@@ -29,7 +29,9 @@ from providers.wire.efforts import MORE
 from providers.wire.errors import Kind
 
 # What ``uncertain`` may name: a key of the entry, or "operations." and one of them.
-MARKABLE = frozenset(field.name for field in fields(Entry)) | {f"operations.{name}" for name in OPERATIONS}
+MARKABLE = frozenset(field.name for field in fields(Entry) if field.init) | {
+    f"operations.{name}" for name in OPERATIONS
+}
 
 
 class EntryTable(Table):
@@ -93,11 +95,16 @@ class EntryTable(Table):
             two = isinstance(value, list) and len(value) == 2 and all(isinstance(v, int | Decimal) for v in value)
             return known(name, value) or (None if two and value[0] <= value[1] else "[lowest, highest] is expected.")
 
+        def replaced(name: str, value: Any) -> str | None:
+            words = isinstance(value, dict) and all(isinstance(word, str) for word in value.values())
+            return known(name, value) or (None if words and value else "words and their names upstream are expected.")
+
         rules = RequestRules(
             drop=frozenset(table.names("drop", parameters)),
             rename=table.pairs("rename", renamed),
             default=MappingProxyType({k: _plain(v) for k, v in table.pairs("default", known).items()}),
             clamp=MappingProxyType({k: (_plain(v[0]), _plain(v[1])) for k, v in table.pairs("clamp", clamped).items()}),
+            replace=table.pairs("replace", replaced),
         )
         table.done()
         return rules

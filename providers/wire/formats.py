@@ -11,21 +11,25 @@ import msgspec
 from providers.wire import anthropic, gemini, openai_chat, openai_responses
 from providers.wire.anthropic import counting as anthropic_counting
 from providers.wire.anthropic import errors as anthropic_errors
+from providers.wire.anthropic import mending as anthropic_mending
 from providers.wire.anthropic import replies as anthropic_replies
 from providers.wire.anthropic import requests as anthropic_requests
 from providers.wire.anthropic import stream as anthropic_stream
 from providers.wire.errors import Refusal, UpstreamFailure
 from providers.wire.gemini import counting as gemini_counting
 from providers.wire.gemini import errors as gemini_errors
+from providers.wire.gemini import mending as gemini_mending
 from providers.wire.gemini import replies as gemini_replies
 from providers.wire.gemini import requests as gemini_requests
 from providers.wire.gemini import stream as gemini_stream
 from providers.wire.openai_chat import errors as chat_errors
+from providers.wire.openai_chat import mending as chat_mending
 from providers.wire.openai_chat import replies as chat_replies
 from providers.wire.openai_chat import requests as chat_requests
 from providers.wire.openai_chat import stream as chat_stream
 from providers.wire.openai_responses import counting as responses_counting
 from providers.wire.openai_responses import errors as responses_errors
+from providers.wire.openai_responses import mending as responses_mending
 from providers.wire.openai_responses import replies as responses_replies
 from providers.wire.openai_responses import requests as responses_requests
 from providers.wire.openai_responses import stream as responses_stream
@@ -60,6 +64,12 @@ class Parse(Protocol):
     def __call__(self, body: dict[str, Json], *, model: str = "", stream: bool | None = None) -> Request: ...
 
 
+class Mended(Protocol):
+    def __call__(
+        self, fields: Mapping[str, msgspec.Raw], traits: Traits
+    ) -> tuple[Mapping[str, msgspec.Raw], tuple[str, ...]]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Counter:
     """Counting a request's tokens beforehand: a client's question (its body, and the model where the path says it), the
@@ -78,6 +88,7 @@ class Format:
     id: str
     parse: Parse
     dump: Callable[[Request, Traits], Dumped]
+    mended: Mended  # the client's own body for a model of these traits, and what was lost
     parse_reply: Callable[[bytes, Names], Reply]
     dump_reply: Callable[[Reply, Asked], bytes]
     reader: Callable[[Names], Reader]
@@ -108,6 +119,7 @@ FORMATS: Mapping[str, Format] = {
         id="openai_chat",
         parse=chat_requests.parse,
         dump=chat_requests.dump,
+        mended=chat_mending.mended,
         parse_reply=chat_replies.parse_reply,
         dump_reply=chat_replies.dump_reply,
         reader=chat_stream.Reader,
@@ -121,6 +133,7 @@ FORMATS: Mapping[str, Format] = {
         id="openai_responses",
         parse=responses_requests.parse,
         dump=responses_requests.dump,
+        mended=responses_mending.mended,
         parse_reply=responses_replies.parse_reply,
         dump_reply=responses_replies.dump_reply,
         reader=responses_stream.Reader,
@@ -140,6 +153,7 @@ FORMATS: Mapping[str, Format] = {
         id="anthropic",
         parse=anthropic_requests.parse,
         dump=anthropic_requests.dump,
+        mended=anthropic_mending.mended,
         parse_reply=anthropic_replies.parse_reply,
         dump_reply=anthropic_replies.dump_reply,
         reader=anthropic_stream.Reader,
@@ -159,6 +173,7 @@ FORMATS: Mapping[str, Format] = {
         id="gemini",
         parse=gemini_requests.parse,
         dump=gemini_requests.dump,
+        mended=gemini_mending.mended,
         parse_reply=gemini_replies.parse_reply,
         dump_reply=gemini_replies.dump_reply,
         reader=gemini_stream.Reader,

@@ -72,7 +72,8 @@ async def _ask(exchange: Exchange, asking: Asking, attempt: Attempt, counter: Co
     peek = asking.seen_by(attempt)
     format = exchange.call.endpoint.format
     if attempt.entry.format == format and isinstance(peek, Peek) and not peek.ours:
-        fields = peek.fields if format == "gemini" else with_model(peek.fields, attempt.model)
+        said, _ = FORMATS[format].mended(peek.fields, traits_of(attempt.entry, attempt.model))
+        fields = said if format == "gemini" else with_model(said, attempt.model)
         counted = await _counted(exchange, attempt, encode(opened(fields, attempt)), peek.headers)
         counter.read(counted)
         return counted

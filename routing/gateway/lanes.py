@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import msgspec
 from msgspec.structs import replace
 
-from providers.body import apply, dump, encode, has_thoughts, with_model, with_preamble
+from providers.body import apply, dump, encode, with_model, with_preamble
 from providers.tailoring import traits_of
 from providers.upstream import Attempt
 from providers.wire.anthropic.passing import named
@@ -77,12 +77,8 @@ class ChatPassing:
     request: ChatRequest
 
     def prepare(self, attempt: Attempt) -> Prepared:
-        entry = attempt.entry
-        thoughts = not has_thoughts(self.request.fields) or traits_of(entry, attempt.model).reasoning_in
-        body, dropped = dump(
-            self.request, attempt.model, entry.request, stream_usage=entry.stream_usage, thoughts=thoughts
-        )
-        return Prepared(body, dropped)
+        entry, traits = attempt.entry, traits_of(attempt.entry, attempt.model)
+        return Prepared(*dump(self.request, attempt.model, entry.request, traits))
 
     def whole(self, raw: bytes) -> Answer:
         reply = WholeReply(raw)
@@ -103,9 +99,10 @@ class Passing:
     tell: Tell
 
     def prepare(self, attempt: Attempt) -> Prepared:
-        fields = self.peek.fields if self.format.id == "gemini" else with_model(self.peek.fields, attempt.model)
+        said, lost = self.format.mended(self.peek.fields, traits_of(attempt.entry, attempt.model))
+        fields = said if self.format.id == "gemini" else with_model(said, attempt.model)
         fields, dropped = apply(fields, attempt.entry.request)
-        return Prepared(encode(opened(fields, attempt)), dropped, self.peek.headers)
+        return Prepared(encode(opened(fields, attempt)), (*lost, *dropped), self.peek.headers)
 
     def whole(self, raw: bytes) -> Answer:
         reply = self.format.parse_reply(raw, Names())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -48,6 +48,18 @@ from tests.providers.wire import (
     grammar_openai_responses,
 )
 
+# Models that want much mended of what is passed to them.
+RULES = RequestRules(replace={"tool_choice": {"required": "any"}, "stop": {"a": ""}})
+STRICT: Mapping[str, tuple[Traits, ...]] = {
+    "openai_chat": (
+        Traits(reasoning_in=True),
+        Traits(message_names=False, json_schema=False, tool_id="mistral", turns="mistral"),
+        Traits(system_role=False, turns="alternating"),
+    ),
+    "anthropic": (Traits(thinking="adaptive", sampling=False, prefill=False),),
+    "gemini": (Traits(sampling=False, prefill=False),),
+    "openai_responses": (Traits(sampling=False),),
+}
 HONEST = (Refusal, UpstreamFailure)  # how input may be turned away
 ASKED = Asked(
     request=Request(model="p/m", include_usage=True, messages=(Message(role="user", parts=(Text(text="Hello"),)),)),
@@ -92,6 +104,8 @@ def request(format: str, data: bytes) -> None:
     """A client's body, to every upstream format and kind of model."""
     found = peek(data, model="p/m" if format == "gemini" else "", state=("previous_response_id",))
     foreign(format, found.fields, Traits(thinking="level"))
+    for strict in STRICT[format] if format != "openai_chat" else ():
+        msgspec.json.encode(FORMATS[format].mended(found.fields, strict)[0])
     parsed = FORMATS[format].parse(document(found.fields), model="p/m", stream=False)
     parsed = Keeper().attach("caller", parsed)
     for upstream in FORMATS.values():
@@ -140,9 +154,8 @@ def chat_passed(data: bytes) -> None:
             found = passed(data, operation)
         except Refusal:
             continue
-        rules = RequestRules()
-        for thoughts in (True, False):
-            passed_dump(found, "m", rules, stream_usage=True, thoughts=thoughts)
+        for traits in STRICT["openai_chat"]:
+            passed_dump(found, "m", RULES, traits)
 
 
 # -- replies ---------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from providers.body import dump
 from providers.quirks import RequestRules
 from providers.wire.openai_chat.passing import parse
+from providers.wire.traits import Traits
 
 PLAIN = RequestRules()
 
@@ -21,13 +22,13 @@ def raw(*fields: str, stream: bool = False) -> bytes:
     return ("{" + ",".join([*usual, *(['"stream":true'] if stream else []), *fields]) + "}").encode()
 
 
-def sent(body: bytes, rules: RequestRules = PLAIN, *, stream_usage: bool = True) -> dict[str, Any]:
-    return json.loads(dump(parse(body, "chat"), "large", rules, stream_usage=stream_usage)[0])
+def sent(body: bytes, rules: RequestRules = PLAIN, **traits: Any) -> dict[str, Any]:
+    return json.loads(dump(parse(body, "chat"), "large", rules, Traits(**traits))[0])
 
 
 @pytest.mark.parametrize("model", ["large", 'odd "name"/é', "org/model:free"])
 def test_the_model_is_the_providers_name(model: str) -> None:
-    body, dropped = dump(parse(raw(), "chat"), model, PLAIN, stream_usage=True)
+    body, dropped = dump(parse(raw(), "chat"), model, PLAIN)
     assert json.loads(body) == {"model": model, "messages": [{"role": "user", "content": "hi"}]} and dropped == ()
 
 
@@ -40,7 +41,7 @@ def test_the_model_is_the_providers_name(model: str) -> None:
     ],
 )  # fmt: skip
 def test_other_values_are_the_clients_bytes(value: str) -> None:
-    body, _ = dump(parse(raw(f'"other":{value}'), "chat"), "large", PLAIN, stream_usage=True)
+    body, _ = dump(parse(raw(f'"other":{value}'), "chat"), "large", PLAIN)
     assert f'"other":{value}'.encode() in body
 
 
@@ -48,14 +49,14 @@ def test_the_request_itself_is_left_as_it_was() -> None:
     request = parse(raw('"seed":1', '"temperature":9', stream=True), "chat")
     before = dict(request.fields)
     rules = RequestRules(drop=frozenset({"seed"}), clamp={"temperature": (0, 1)}, default={"top_p": 1})
-    first = dump(request, "one", rules, stream_usage=True)
-    assert request.fields == before and dump(request, "one", rules, stream_usage=True) == first
+    first = dump(request, "one", rules)
+    assert request.fields == before and dump(request, "one", rules) == first
 
 
 class TestRules:
     def test_drop_tells_what_was_dropped(self) -> None:
         rules = RequestRules(drop=frozenset({"logprobs", "seed", "user"}))
-        body, dropped = dump(parse(raw('"seed":1', '"logprobs":true'), "chat"), "large", rules, stream_usage=True)
+        body, dropped = dump(parse(raw('"seed":1', '"logprobs":true'), "chat"), "large", rules)
         assert dropped == ("seed", "logprobs") and set(json.loads(body)) == {"model", "messages"}
 
     def test_rename(self) -> None:
@@ -87,7 +88,7 @@ class TestRules:
     def test_clamp(self, value: str, expected: str) -> None:
         # A field whose type we do not check: whatever was written must come through.
         rules = RequestRules(clamp={"top_k": (0, 1)})
-        body, _ = dump(parse(raw(f'"top_k":{value}'), "chat"), "large", rules, stream_usage=True)
+        body, _ = dump(parse(raw(f'"top_k":{value}'), "chat"), "large", rules)
         assert f'"top_k":{expected}}}'.encode() in body
 
     def test_clamp_is_no_default(self) -> None:
@@ -113,7 +114,7 @@ class TestUsage:
 
     def test_other_options_are_the_clients_bytes(self) -> None:
         request = parse(raw('"stream_options":{"x": 1.50e0}', stream=True), "chat")
-        assert b'"stream_options":{"x":1.50e0,"include_usage":true}' in dump(request, "m", PLAIN, stream_usage=True)[0]
+        assert b'"stream_options":{"x":1.50e0,"include_usage":true}' in dump(request, "m", PLAIN)[0]
 
     def test_not_of_those_who_do_not_know_it(self) -> None:
         body = raw('"stream_options":{"include_usage":true}', stream=True)
@@ -144,8 +145,8 @@ def test_whatever_is_said_arrives(fields: dict[str, Any], ascii_only: bool) -> N
 def test_earlier_thinking_goes_only_to_those_who_take_it() -> None:
     messages = b'[{"role":"user","content":"a"},{"role":"assistant","content":"b","reasoning_content":"c","odd":1.0}]'
     request = parse(b'{"model":"m","messages":' + messages + b"}", "chat")
-    kept, _ = dump(request, "m", RequestRules(), stream_usage=True, thoughts=True)
+    kept, _ = dump(request, "m", RequestRules(), Traits(reasoning_in=True))
     assert messages in kept
-    sent, _ = dump(request, "m", RequestRules(), stream_usage=True, thoughts=False)
+    sent, _ = dump(request, "m", RequestRules(), Traits())
     assert b"reasoning_content" not in sent
     assert b'"content":"b","odd":1.0' in sent

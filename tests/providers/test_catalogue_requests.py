@@ -14,6 +14,7 @@ import yaml
 from providers import catalogue
 from providers.body import dump
 from providers.entry import Entry
+from providers.tailoring import traits_of
 from providers.transport.base import Outbound, Timeouts
 from providers.upstream import Attempt, Upstream, link
 from providers.wire.formats import FORMATS
@@ -111,7 +112,7 @@ def chat(entry: Entry, model: str, *, stream: bool) -> Prepared:
     """A chat of a client that speaks Chat Completions, as the gateway says it to the provider."""
     to, body = entry.of(model), json.dumps({"model": "x", **CHAT, "stream": stream}).encode()
     if to.format == "openai_chat":
-        return Prepared(*dump(parse(body, "chat"), model, to.request, stream_usage=to.stream_usage))
+        return Prepared(*dump(parse(body, "chat"), model, to.request, traits_of(to, model)))
     client = FORMATS["openai_chat"]
     wanted = client.parse(json.loads(body))
     lane = Translating(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from providers.wire.customtools import wrap_input
+from providers.wire.openai_chat.ordering import ordered
 from providers.wire.openai_chat.parts_in import FAMILY
 from providers.wire.openai_chat.parts_out import Parts, all_text, surely
 from providers.wire.traits import Traits
@@ -69,7 +70,7 @@ class Messages:
         if found and found[-1]["role"] == "assistant" and not self._traits.prefill:
             self._dropped.add("prefill")
             found.pop()
-        return self._with_system((*request.system, *more_system), found)
+        return ordered(self._with_system((*request.system, *more_system), found), self._traits.turns)
 
     # -- instructions --------------------------------------------------------------------------------------------------
     def _with_system(self, texts: tuple[Text, ...], found: list[Item]) -> list[Item]:

@@ -228,12 +228,17 @@ def _output(body: Body, output: Output | None, traits: Traits, dropped: Dropped,
     if output.kind != "json_schema":
         body["response_format"] = {"type": output.kind}
         return ()
-    if not traits.can("json_schema"):
+    if not (traits.can("json_schema") and traits.json_schema):
         dropped.add("json_schema")
         body["response_format"] = {"type": "json_object"}
-        return (Text(text=f"Answer with JSON only. It must fit this JSON Schema: {json_text(output.schema)}"),)
+        return (Text(text=schema_told(output.schema)),)
     inner: Body = {"name": BAD_IN_SCHEMA_NAME.sub("_", output.name)[:64] or "answer"}
     strict = _strictness(output.strict, output.schema, own)
     _set(inner, description=output.description, schema=output.schema, strict=strict)
     body["response_format"] = {"type": "json_schema", "json_schema": inner}
     return ()
+
+
+def schema_told(schema: Json) -> str:
+    """A schema in words, for models that know JSON without one."""
+    return f"Answer with JSON only. It must fit this JSON Schema: {json_text(schema)}"
