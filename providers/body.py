@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from providers.quirks import RequestRules
-from providers.wire.formats import FORMATS
+from providers.wire.openai_chat.mending import mended
 from providers.wire.openai_chat.passing import NUMBER, TEXT, WHOLE, ChatRequest, kind_of
 from providers.wire.traits import Traits
 
@@ -26,7 +26,7 @@ def dump(
     Values are passed on as the client wrote them; only ``model``, what the provider's rules name, what a model of these
     traits would not take and, on streams, ``stream_options.include_usage`` differ.
     """
-    said, lost = FORMATS["openai_chat"].mended(request.fields, traits)
+    said, lost = mended(request.fields, traits, request.messages)
     fields, dropped = apply(with_model(said, model), rules)
     if request.stream and traits.stream_usage:
         _ask_for_usage(fields)

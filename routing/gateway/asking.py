@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace as changed
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -204,7 +203,7 @@ class Asking:
 
 def _with_fields(peek: Peek | ChatRequest, fields: Fields) -> Peek | ChatRequest:
     if isinstance(peek, ChatRequest):
-        return changed(peek, fields=dict(fields))
+        return peek.with_fields(fields)
     return replace(peek, fields=dict(fields))
 
 

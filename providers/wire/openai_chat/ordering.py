@@ -5,7 +5,8 @@ Messages are objects whose values are JSON values or raw bytes of them: those a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -20,8 +21,16 @@ ROLES = {f'"{role}"'.encode(): role for role in ("system", "developer", "user", 
 
 
 def ordered(messages: list[Message], rule: str) -> list[Message]:
-    """The messages by a rule of ``traits.Turns``; the very list when they keep it."""
+    """The messages by a rule of ``traits.Turns``."""
     return RULES[rule](messages) if rule else messages
+
+
+def disorderly(roles: Sequence[str], rule: str) -> bool:
+    """Whether messages of these roles may break a rule."""
+    after = tuple(pairwise(roles))
+    if rule == "alternating":
+        return ("user", "user") in after or ("assistant", "assistant") in after
+    return ("tool", "user") in after or roles[-1:] == ["assistant"]
 
 
 def role_of(message: Message) -> str:
@@ -52,7 +61,7 @@ def _alternating(messages: list[Message]) -> list[Message]:
             found[-1] = {**found[-1], **message, "content": both}
         else:
             found.append(message)
-    return found if len(found) < len(messages) else messages
+    return found
 
 
 def _both(first: Message, second: Message) -> Json:
@@ -71,10 +80,9 @@ def _mistral(messages: list[Message]) -> list[Message]:
             found.append({"role": "assistant", "content": BETWEEN})
         found.append(message)
     last = found[-1] if found else {"role": ""}
-    begun = role_of(last) == "assistant" and not value(last.get("tool_calls")) and not value(last.get("prefix"))
-    if begun:
+    if role_of(last) == "assistant" and not value(last.get("tool_calls")):
         found[-1] = {**last, "prefix": True}
-    return found if begun or len(found) > len(messages) else messages
+    return found
 
 
 RULES: Mapping[str, Callable[[list[Message]], list[Message]]] = {"alternating": _alternating, "mistral": _mistral}

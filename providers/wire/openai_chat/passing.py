@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -20,6 +21,7 @@ from providers.wire.types import Usage
 Raw = msgspec.Raw
 Fields = dict[str, Raw]
 
+ABSENT = Raw()
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
 MAX_KEPT_TEXT = 256 * 1024  # bytes of generated text kept for counting when the provider reports no usage
@@ -57,23 +59,39 @@ KINDS = {ord('"'): TEXT, ord("{"): OBJECT, ord("["): LIST, ord("t"): SWITCH, ord
 INPUT_FIELD = {"chat": "messages", "completions": "prompt"}
 
 
-class _Message(msgspec.Struct, gc=False):
+class Seen(msgspec.Struct, gc=False):
+    """A message as far as an upstream may refuse it for what it is; ABSENT is what it does not have."""
+
     role: str  # any: some models are trained with roles of their own
+    name: Raw = ABSENT
+    tool_calls: Raw = ABSENT
+    tool_call_id: Raw = ABSENT
+    reasoning_content: Raw = ABSENT
+    reasoning: Raw = ABSENT
+    reasoning_details: Raw = ABSENT
 
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A request as far as it was read. ``fields`` is the whole top level, values as the client wrote them."""
+    """A request as far as it was read. ``fields`` is the whole top level, values as the client wrote them; ``messages``
+    those of a chat, in it."""
 
     operation: str
     model: str
     stream: bool
     include_usage: bool
     fields: Fields
+    messages: Sequence[Seen] = ()
+
+    def with_fields(self, fields: Mapping[str, Raw]) -> ChatRequest:
+        """The same request of other fields, which are known to be well formed."""
+        same = fields.get("messages") is self.fields.get("messages")
+        messages = self.messages if same or "messages" not in fields else seen(fields["messages"])
+        return replace(self, fields=dict(fields), messages=messages)
 
 
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
-_decode_messages = msgspec.json.Decoder(list[_Message]).decode
+seen = msgspec.json.Decoder(list[Seen]).decode
 
 
 def parse(body: bytes, operation: str) -> ChatRequest:
@@ -92,13 +110,14 @@ def parse(body: bytes, operation: str) -> ChatRequest:
     for name, raw in fields.items():
         if (allowed := TYPES.get(name)) is not None:
             _check_type(name, raw, allowed)
-    _check_input(fields, operation)
+    messages = _check_input(fields, operation)
     return ChatRequest(
         operation,
         _text(model, "model"),
         fields.get("stream") is not None and bytes(fields["stream"]) == b"true",
         _asks_for_usage(fields),
         fields,
+        messages,
     )
 
 
@@ -122,21 +141,22 @@ def _check_type(name: str, raw: Raw, allowed: tuple[str, ...]) -> None:
     )
 
 
-def _check_input(fields: Fields, operation: str) -> None:
+def _check_input(fields: Fields, operation: str) -> Sequence[Seen]:
     name = INPUT_FIELD[operation]
     raw = fields.get(name)
     if raw is None:
         raise Refusal(400, f"Missing required parameter: '{name}'.", code="missing_required_parameter", param=name)
     if operation == "completions":
         _check_type(name, raw, (TEXT, LIST))
-        return
+        return ()
     _check_type(name, raw, (LIST,))
     try:
-        messages = _decode_messages(raw)
+        messages = seen(raw)
     except UNREADABLE as wrong:
         raise Refusal(400, f"Invalid '{name}': {wrong}.", code="invalid_type", param=name) from None
     if not messages:
         raise Refusal(400, "Invalid 'messages': empty array.", code="empty_array", param=name)
+    return messages
 
 
 def _text(raw: Raw, name: str) -> str:
