@@ -266,13 +266,17 @@ class Entry:
         """
         if not self.parameters:
             return self
-        values = self.values(parameters)
+        values = self.values(parameters) | {"client": "{client}"}  # filled when it is known who asks
         headers = {name: filled(text, values) for name, text in self.headers.items()}
         return replace(
             self,
             base_url=filled(self.base_url, values),
             headers={name: text for name, text in headers.items() if text},
         )
+
+    def sends(self, client: str) -> dict[str, str]:
+        """Its headers by their names in lower case, ``{client}`` filled by what we call ourselves."""
+        return {name.lower(): text.replace("{client}", client) for name, text in self.headers.items()}
 
     @property
     def sample(self) -> Entry:

@@ -192,7 +192,7 @@ async def _embedding(
 
 
 def _client(entry: Entry, secret: str | None, proxy: str | None) -> httpx.AsyncClient:
-    own = {name.lower(): value for name, value in entry.headers.items()}
+    own = entry.sends(settings.USER_AGENT)
     usual = {"user-agent": settings.USER_AGENT, "accept-encoding": "identity", **USUAL_HEADERS.get(entry.format, {})}
     headers = usual | own
     if secret and entry.takes_secret:

@@ -157,7 +157,8 @@ async def _document(call: UsageCall, question: _Question) -> Any:
     """The vendor's JSON. Raises _Refused for another answer."""
     entry, account = question.entry, question.bearer.account
     url = _url(call.url, entry)
-    headers = {"user-agent": settings.USER_AGENT, "accept": "application/json", **_filled(call.headers, account)}
+    own = _filled(call.headers, {"client": settings.USER_AGENT, **account})
+    headers = {"user-agent": settings.USER_AGENT, "accept": "application/json", **own}
     body = None if call.body is None else _filled(call.body, account)
     client = outward.client(url, headers, allow_private=entry.allow_private_network, proxy=question.proxy)
     async with client:

@@ -104,7 +104,7 @@ def link(
         allow_private=entry.allow_private_network,
         proxy=proxy,
     )
-    own = {name.lower(): value for name, value in entry.headers.items()}
+    own = entry.sends(user_agent)
     headers = {"user-agent": user_agent, "content-type": "application/json", **own}
     if secret and credential is None and (carried := schemes.fixed_header(entry, secret)):
         headers[carried[0]] = carried[1]

@@ -103,7 +103,17 @@ PARAMETERS: Mapping[str, frozenset[str]] = {
     ),
 }
 # How a body is wrapped for upstreams that carry a known format inside a shape of their own; "" = not at all.
-ENVELOPES = ("", "antigravity", "bedrock_converse", "bedrock_invoke", "code_assist", "cursor", "kiro", "vertex_raw")
+ENVELOPES = (
+    "",
+    "antigravity",
+    "bedrock_converse",
+    "bedrock_invoke",
+    "code_assist",
+    "copilot",
+    "cursor",
+    "kiro",
+    "vertex_raw",
+)
 # The vendors' own logins an entry may name: whose connections are grants, not keys.
 LOGINS = frozenset(
     (

@@ -72,7 +72,7 @@ class EntryTable(Table):
                 raise self.fail(key, why)
         for key, texts, parameters in (
             ("base_url", [entry.base_url], entry.parameters),
-            ("headers", list(entry.headers.values()), entry.parameters),
+            ("headers", [text.replace("{client}", "") for text in entry.headers.values()], entry.parameters),
             ("operations", list(entry.operations.values()), ()),  # one path for all connections
         ):
             if name := unknown_placeholder(texts, parameters):
@@ -146,7 +146,7 @@ class EntryTable(Table):
             hosts=self.pairs("hosts", text_fault),
         )
         self.done()
-        if not re.fullmatch(r"[a-z][a-z_]*", parameter.name) or parameter.name == "model":
+        if not re.fullmatch(r"[a-z][a-z_]*", parameter.name) or parameter.name in ("model", "client"):
             raise self.fail("name", f"{parameter.name!r} cannot be a placeholder.")
         try:
             parameter.values(parameter.default or parameter.example)

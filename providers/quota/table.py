@@ -65,7 +65,7 @@ USAGE: Mapping[str, tuple[UsageCall, ...]] = {
             url="https://api.github.com/copilot_internal/user",
             read=logins.github,
             forms=("token {}",),
-            headers={"x-github-api-version": "2022-11-28"},
+            headers={"x-github-api-version": "2022-11-28", "editor-version": "{client}"},
         ),
     ),
     "kiro": (

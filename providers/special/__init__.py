@@ -9,6 +9,7 @@ from providers.special.base import Envelope
 from providers.special.bedrock import Invoke
 from providers.special.code_assist import Antigravity, CodeAssist
 from providers.special.converse import Converse
+from providers.special.copilot import Copilot
 from providers.special.kiro import Kiro
 from providers.special.vertex import Raw
 
@@ -17,6 +18,7 @@ ENVELOPES: Mapping[str, Envelope] = {
     "bedrock_converse": Converse(),  # around anthropic
     "bedrock_invoke": Invoke(),  # around anthropic
     "code_assist": CodeAssist(),  # around gemini
+    "copilot": Copilot(),  # around openai_chat and openai_responses
     "kiro": Kiro(),  # around anthropic
     "vertex_raw": Raw(),  # around anthropic
 }

@@ -180,7 +180,7 @@ class TestChat:
     def test_what_it_carries(self, id: str, row: dict[str, Any], model: str) -> None:
         entry = catalogue.entries()[id]
         here = entry.at(row.get("parameters", {}))
-        fixed = {name.lower(): value for name, value in here.headers.items()}
+        fixed = here.sends("OmniRoute/0")
         assert fixed == row["headers"]
         if row.get("wrapped"):
             assert entry.signed == (row["auth"] == "signed")

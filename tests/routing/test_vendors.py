@@ -7,6 +7,7 @@ from typing import Any
 
 import openai
 import pytest
+from django.conf import settings
 
 from tests.routing.envelopes import HELLO
 from tests.simulator.vendor import Pieces, Seen, Vendor
@@ -45,6 +46,48 @@ def test_copilot_answers_with_an_exchanged_token(vendors: Any, gateway: Any) -> 
     assert exchange.headers["authorization"] == "token gho_token" and exchange.headers["x-github-api-version"]
     assert first.headers["authorization"] == second.headers["authorization"] == "Bearer tid=1"
     assert first.headers["copilot-integration-id"] == "vscode-chat" and "gho_token" not in str((first, second))
+    for seen in vendor.seen:
+        assert seen.headers["editor-version"] == seen.headers["editor-plugin-version"] == seen.headers["user-agent"]
+        assert seen.headers["user-agent"] == settings.USER_AGENT
+    assert first.headers["x-request-id"] != second.headers["x-request-id"]
+    assert "x-request-id" not in exchange.headers and "x-initiator" not in exchange.headers
+
+
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
+SHOWN = {"role": "user", "content": [{"type": "text", "text": "What is it?"}, PICTURE]}
+CALLED = {
+    "role": "assistant",
+    "content": None,
+    "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+}
+RESULT = {"role": "tool", "tool_call_id": "c1", "content": 'The type is "image_url".'}
+
+
+@pytest.mark.parametrize(
+    ("model", "messages", "initiator", "vision"),
+    [
+        ("gpt-4o", HELLO, "user", None),
+        ("gpt-4o", [*HELLO, CALLED, RESULT], "agent", None),
+        ("gpt-4o", [SHOWN], "user", "true"),
+        ("gpt-4o", [SHOWN, CALLED, RESULT], "agent", "true"),
+        ("gpt-5.3-codex", HELLO, "user", None),
+        ("gpt-5.3-codex", [*HELLO, CALLED, RESULT], "agent", None),
+        ("gpt-5.3-codex", [SHOWN], "user", "true"),
+    ],
+)
+def test_copilot_is_told_who_began_the_turn_and_whether_it_has_pictures(
+    vendors: Any, model: str, messages: list[dict[str, Any]], initiator: str, vision: str | None
+) -> None:
+    def answer(seen: Seen) -> Any:
+        if seen.target == "/token":
+            return 200, {"token": "tid=1", "expires_at": 2_000_000_000}
+        return 200, {**RESPONSE, "output": [ITEM]} if seen.target == "/responses" else COMPLETION
+
+    with Vendor(answer) as vendor:
+        clients = vendors.connect("github", vendor.url, secret="gho_token", token_url=f"{vendor.url}/token")
+        assert clients.chat.chat.completions.create(model=f"gh/{model}", messages=messages).choices
+    _, asked = vendor.seen
+    assert asked.headers["x-initiator"] == initiator and asked.headers.get("copilot-vision-request") == vision
 
 
 # -- Codex ------------------------------------------------------------------------------------------------------------
