@@ -56,6 +56,12 @@ def apply(fields: Mapping[str, Any], rules: RequestRules) -> tuple[dict[str, Any
     return kept, (*(name for name in fields if name in rules.drop), *lost)
 
 
+def served(body: bytes, rules: RequestRules) -> tuple[bytes, tuple[str, ...]]:
+    """The JSON body of an operation beside chat under a provider's rules, and the names of what was dropped."""
+    fields, dropped = apply(msgspec.json.decode(body, type=dict[str, msgspec.Raw]), rules)
+    return encode(fields), dropped
+
+
 def _replace(kept: dict[str, Any], name: str, words: Mapping[str, str]) -> bool:
     """Say a field's word as the provider says it; False when it has none, and the field is gone."""
     said = kept[name]

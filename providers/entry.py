@@ -12,7 +12,7 @@ from decimal import Decimal
 from urllib.parse import quote, urlsplit
 
 from providers.parameters import Parameter, filled
-from providers.quirks import NO_RULES, RequestRules, Variant
+from providers.quirks import NO_RULES, RequestRules, ServiceRules, Variant
 from providers.vocabulary import USUAL_PATHS, nothing
 from providers.wire.errors import Kind
 from providers.wire.traits import Traits
@@ -140,6 +140,7 @@ class Entry:
     traits: Mapping[str, object] = field(default_factory=nothing)
     model_traits: tuple[tuple[str, Mapping[str, object]], ...] = ()
     variants: tuple[Variant, ...] = ()
+    services_take: tuple[ServiceRules, ...] = ()
     lists_models: bool = True  # has a list of models that can be asked for
     models_public: bool = False  # lists its models to anybody, so a listing says nothing about a credential
     request: RequestRules = NO_RULES
@@ -239,6 +240,10 @@ class Entry:
             if variant.matches(model):
                 entry = entry._spoken(variant)
         return entry
+
+    def rules_of(self, operation: str, model: str) -> RequestRules:
+        """What an operation beside chat does not take as it is, of this model."""
+        return sum((one.request for one in self.services_take if one.about(operation, model)), NO_RULES)
 
     def _spoken(self, variant: Variant) -> Entry:
         if not variant.format:

@@ -46,4 +46,19 @@ class Variant:
     request: RequestRules = NO_RULES
 
     def matches(self, model: str) -> bool:
+        """Whether it is about this model."""
         return any(fnmatchcase(model, pattern) for pattern in self.match)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceRules:
+    """What an operation beside chat does not take as it is, where its body is JSON. ``match``: of these models only,
+    none: of all."""
+
+    operation: str
+    match: tuple[str, ...] = ()
+    request: RequestRules = NO_RULES
+
+    def about(self, operation: str, model: str) -> bool:
+        matches = not self.match or any(fnmatchcase(model, pattern) for pattern in self.match)
+        return self.operation == operation and matches

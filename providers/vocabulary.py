@@ -102,6 +102,13 @@ PARAMETERS: Mapping[str, frozenset[str]] = {
         )
     ),
 }
+# The same of operations beside chat, whose bodies are OpenAI's with vendors' own words in them.
+SERVICE_PARAMETERS: Mapping[str, frozenset[str]] = {
+    "embeddings": frozenset(("dimensions", "encoding_format", "input_type", "output_dimension", "user")),
+    "images": frozenset(
+        ("background", "moderation", "n", "output_format", "quality", "response_format", "size", "style", "user")
+    ),
+}
 # How a body is wrapped for upstreams that carry a known format inside a shape of their own; "" = not at all.
 ENVELOPES = (
     "",

@@ -23,8 +23,8 @@ from providers.catalogue.faults import (
 from providers.catalogue.table import SLUG, Table
 from providers.entry import AUTH_SCHEMES, CAPABILITIES, FORMATS, OPERATIONS, TIERS, Entry, Model, Price, Quota
 from providers.parameters import WORD, Parameter
-from providers.quirks import RequestRules, Variant
-from providers.vocabulary import ENVELOPES, LOGINS, PARAMETERS, QUOTA_KINDS, UNITS
+from providers.quirks import RequestRules, ServiceRules, Variant
+from providers.vocabulary import ENVELOPES, LOGINS, PARAMETERS, QUOTA_KINDS, SERVICE_PARAMETERS, UNITS
 from providers.wire.efforts import MORE
 from providers.wire.errors import Kind
 
@@ -80,8 +80,10 @@ class EntryTable(Table):
         if entry.auth == "sigv4" and all(parameter.name != "region" for parameter in entry.parameters):
             raise self.fail("auth", "sigv4 signs for a region: a parameter of that name is needed.")
 
-    def rules(self) -> RequestRules:
+    def rules(self, known_here: frozenset[str] | None = None) -> RequestRules:
+        """``request``: of the format's parameters, or of these."""
         table, parameters = self.sub("request"), PARAMETERS.get(self.format, frozenset())
+        parameters = parameters if known_here is None else known_here
 
         def known(name: str, value: Any) -> str | None:
             return None if name in parameters else "not a request parameter of this format."
@@ -134,6 +136,14 @@ class EntryTable(Table):
         if name := unknown_placeholder(list(variant.operations.values()), ()):
             raise self.fail("operations", f"nothing fills {{{name}}}.")
         return variant
+
+    def service(self) -> ServiceRules:
+        """``[[services_take]]``: ``operation``, maybe ``match``, and ``request`` as at the top level."""
+        operation = self.one_of("operation", SERVICE_PARAMETERS, "")
+        rules = self.rules(SERVICE_PARAMETERS.get(operation, frozenset()))
+        found = ServiceRules(operation=operation, match=self.names("match"), request=rules)
+        self.done()
+        return found
 
     def parameter(self) -> Parameter:
         parameter = Parameter(
@@ -242,6 +252,7 @@ READERS: Mapping[str, Callable[[EntryTable], Any]] = {
     "traits": lambda table: table.pairs("traits", trait_fault),
     "model_traits": lambda table: tuple(row.traits() for row in table.rows("model_traits")),
     "variants": lambda table: tuple(row.variant(table.format) for row in table.rows("variants")),
+    "services_take": lambda table: tuple(row.service() for row in table.rows("services_take")),
     "lists_models": lambda table: table.flag("lists_models"),
     "models_public": lambda table: table.flag("models_public"),
     "request": lambda table: table.rules(),

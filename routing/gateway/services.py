@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 
 from msgspec import Raw
 from msgspec.json import encode
+from msgspec.structs import replace
 
+from providers.body import served
 from providers.failures import classify
+from providers.quirks import NO_RULES
 from providers.transport.base import Reply, TransportError
 from providers.upstream import MAX_REPLY, Attempt, cleaned, transport_failure
 from providers.wire.errors import Kind, Refusal, UpstreamFailure
 from providers.wire.media import embeddings, images, moderation, rerank, speech, transcription
 from providers.wire.media.events import Watch
-from providers.wire.media.job import HERE, Answer, Dialect, Further, Job, Outgoing, Place, dialect_of
+from providers.wire.media.job import HERE, JSON_TYPE, Answer, Dialect, Further, Job, Outgoing, Place, dialect_of
 from providers.wire.media.shapes import shaped
 from providers.wire.types import Usage
 from routing.gateway.answers import refusal_for
@@ -118,6 +121,16 @@ def _able(attempts: list[Attempt], operation: str, job: Job, record: Record) -> 
     return able
 
 
+def ruled(outgoing: Outgoing, attempt: Attempt, operation: str) -> Outgoing:
+    """What goes upstream, without what this provider does not take."""
+    rules = attempt.entry.rules_of(operation, attempt.model)
+    if rules == NO_RULES or outgoing.content_type != JSON_TYPE:
+        return outgoing
+    said = [served(body, rules) for body in outgoing.bodies]
+    dropped = dict.fromkeys((*outgoing.dropped, *(name for _, names in said for name in names)))
+    return replace(outgoing, bodies=tuple(body for body, _ in said), dropped=tuple(dropped))
+
+
 class Said:
     """One attempt's job on its way: sent, checked, answered. Raises UpstreamFailure while another may still answer."""
 
@@ -127,7 +140,7 @@ class Said:
         self._exchange, self._tries, self._attempt = exchange, tries, attempt
         self._operation, self._job = operation, job
         self._dialect: Dialect = dialect_of(attempt.entry.path(operation))
-        self._outgoing: Outgoing = job.dump(self._dialect, attempt.model)
+        self._outgoing: Outgoing = ruled(job.dump(self._dialect, attempt.model), attempt, operation)
         exchange.record.dropped = self._outgoing.dropped
 
     async def whole(self) -> None:

@@ -18,10 +18,13 @@ from providers import catalogue
 from providers.tailoring import traits_of
 from providers.upstream import Attempt, link
 from providers.wire.formats import FORMATS
+from providers.wire.media import embeddings, images
+from providers.wire.media.job import dialect_of
 from providers.wire.openai_chat.passing import parse
 from providers.wire.translation import Asked
 from routing.gateway.lanes import ChatPassing, Passing, Prepared, Translating
 from routing.gateway.peek import peek
+from routing.gateway.services import ruled
 
 TABLE: Mapping[str, Any] = yaml.safe_load(Path(__file__).with_name("catalogue_mending.yaml").read_text("utf-8"))
 HELLO = {"role": "user", "content": "Hello"}
@@ -73,6 +76,20 @@ def test_what_is_translated_is_so_as_well(row: dict[str, Any], model: str) -> No
     sent = json.loads(prepared.body)
     assert {name: sent.get(name) for name in row["sent"]} == row["sent"]
     assert sorted(prepared.dropped) == sorted(row.get("dropped", []))
+
+
+PARSERS = {"embeddings": embeddings.parse, "images": images.parse}
+
+
+@pytest.mark.parametrize(("row", "model"), list(cases("services")))
+def test_services(row: dict[str, Any], model: str) -> None:
+    attempt = attempt_at(row["provider"], model)
+    job = PARSERS[row["operation"]](json.dumps({"model": "m", **row["asks"]}).encode())
+    outgoing = ruled(job.dump(dialect_of(attempt.entry.path(row["operation"])), model), attempt, row["operation"])
+    sent = json.loads(outgoing.bodies[0])
+    asked = {**row["asks"], "model": model}
+    assert sent == {name: value for name, value in (asked | row["sent"]).items() if value is not None}
+    assert sorted(outgoing.dropped) == sorted(row.get("dropped", []))
 
 
 CHATS = [
