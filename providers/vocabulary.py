@@ -116,6 +116,7 @@ ENVELOPES = (
     "bedrock_converse",
     "bedrock_invoke",
     "code_assist",
+    "codex",
     "copilot",
     "cursor",
     "kiro",

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from providers.special.base import Envelope
 from providers.special.bedrock import Invoke
 from providers.special.code_assist import Antigravity, CodeAssist
+from providers.special.codex import Codex
 from providers.special.converse import Converse
 from providers.special.copilot import Copilot
 from providers.special.kiro import Kiro
@@ -18,6 +19,7 @@ ENVELOPES: Mapping[str, Envelope] = {
     "bedrock_converse": Converse(),  # around anthropic
     "bedrock_invoke": Invoke(),  # around anthropic
     "code_assist": CodeAssist(),  # around gemini
+    "codex": Codex(),  # around openai_responses
     "copilot": Copilot(),  # around openai_chat and openai_responses
     "kiro": Kiro(),  # around anthropic
     "vertex_raw": Raw(),  # around anthropic

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -78,3 +79,9 @@ def unsupported(what: str) -> UpstreamFailure:
     """What the client says and this vendor cannot be told."""
     words = f"This model's provider does not take {what}."
     return UpstreamFailure(Kind.BAD_REQUEST, words, status=400, code="unsupported_content")
+
+
+def conversation_id(beginning: bytes) -> str:
+    """The same UUID for each request of one conversation, made of how it began."""
+    mark = hashlib.sha256(beginning).hexdigest()
+    return f"{mark[:8]}-{mark[8:12]}-4{mark[13:16]}-8{mark[17:20]}-{mark[20:32]}"

@@ -5,13 +5,12 @@ Source: shared knowledge of several open clients (2026-11); the vendor documents
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from providers.special.base import Decoder, Headers, Plain, Sending, unsupported, without
+from providers.special.base import Decoder, Headers, Plain, Sending, conversation_id, unsupported, without
 from providers.special.bedrock import CLIENT_HEADERS
 from providers.special.events import ACCEPT, Messages
 from providers.special.kiro_replies import Conversation
@@ -145,6 +144,5 @@ def _tools(said: Block) -> list[Block]:
 
 
 def _conversation(turns: list[tuple[str, list[Block]]]) -> str:
-    """The same UUID for each request of one conversation, made of how it began."""
-    mark = hashlib.sha256(msgspec.json.encode(turns[0])).hexdigest()
-    return f"{mark[:8]}-{mark[8:12]}-4{mark[13:16]}-8{mark[17:20]}-{mark[20:32]}"
+    """The same for each request of one conversation: how it began."""
+    return conversation_id(msgspec.json.encode(turns[0]))

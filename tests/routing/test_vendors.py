@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from typing import Any
 
 import openai
@@ -84,7 +85,9 @@ def test_copilot_is_told_who_began_the_turn_and_whether_it_has_pictures(
         return 200, {**RESPONSE, "output": [ITEM]} if seen.target == "/responses" else COMPLETION
 
     with Vendor(answer) as vendor:
-        clients = vendors.connect("github", vendor.url, secret="gho_token", token_url=f"{vendor.url}/token")
+        clients = vendors.connect(
+            "github", vendor.url, model=model, secret="gho_token", token_url=f"{vendor.url}/token"
+        )
         assert clients.chat.chat.completions.create(model=f"gh/{model}", messages=messages).choices
     _, asked = vendor.seen
     assert asked.headers["x-initiator"] == initiator and asked.headers.get("copilot-vision-request") == vision
@@ -152,3 +155,57 @@ def test_a_stream_that_fails_is_a_failure_for_who_asked_at_once(vendors: Any, ga
         with pytest.raises(openai.InternalServerError):
             clients.chat.responses.create(model="cx/gpt-5.2-codex", input="Say hello")
     assert gateway.records()[0].result != "ok"
+
+
+def said_by(seen: Seen) -> tuple[str, Any]:
+    return seen.json["model"], seen.json.get("reasoning")
+
+
+def test_an_effort_in_the_name_of_a_codex_model_is_asked_for(vendors: Any, gateway: Any) -> None:
+    with Vendor(lambda seen: (200, streamed(*STREAM))) as vendor:
+        clients = vendors.connect("codex", vendor.url)
+        for model in ("gpt-5.3-codex-xhigh", "gpt-5.4-none", "gpt-5.3-codex", "gpt-5-codex-mini"):
+            clients.chat.chat.completions.create(model=f"cx/{model}", messages=HELLO)
+        clients.chat.responses.create(
+            model="cx/gpt-5.3-codex-low", input="a", reasoning={"effort": "high", "summary": "auto"}
+        )
+    assert [said_by(seen) for seen in vendor.seen] == [
+        ("gpt-5.3-codex", {"effort": "xhigh"}),
+        ("gpt-5.4", {"effort": "none"}),
+        ("gpt-5.3-codex", None),
+        ("gpt-5-codex-mini", None),
+        ("gpt-5.3-codex", {"effort": "low", "summary": "auto"}),
+    ]
+
+
+def test_codex_is_told_which_conversation_goes_on(vendors: Any, gateway: Any) -> None:
+    first, other = {"role": "user", "content": "Say hello"}, {"role": "user", "content": "Something else"}
+    said = {"role": "assistant", "content": "Hello"}
+    with Vendor(lambda seen: (200, streamed(*STREAM))) as vendor:
+        clients = vendors.connect("codex", vendor.url)
+        for turns in ([first], [first, said, other], [other]):
+            clients.chat.chat.completions.create(model="cx/gpt-5.4", messages=turns)
+            clients.chat.responses.create(model="cx/gpt-5.4", input=turns)
+        clients.chat.responses.create(model="cx/gpt-5.4", input="Say hello")
+        clients.chat.responses.create(model="cx/gpt-5.4", input="Say hello", prompt_cache_key="k")
+        clients.chat.responses.create(model="cx/gpt-5.4", input="Go on", prompt_cache_key="k")
+    ids = [str(uuid.UUID(seen.headers["session_id"])) for seen in vendor.seen]
+    assert len({*ids[:4], ids[6]}) == 1 and ids[4] == ids[5] != ids[0] and ids[7] == ids[8] not in ids[:7]
+
+
+def test_codex_fetches_no_picture_so_one_by_address_is_refused(vendors: Any, gateway: Any) -> None:
+    def shown(url: str) -> list[dict[str, Any]]:
+        return [
+            {
+                "role": "user",
+                "content": [{"type": "text", "text": "https://x"}, {"type": "image_url", "image_url": {"url": url}}],
+            }
+        ]
+
+    with Vendor(lambda seen: (200, streamed(*STREAM))) as vendor:
+        clients = vendors.connect("codex", vendor.url)
+        with pytest.raises(openai.BadRequestError, match="images by address"):
+            clients.chat.chat.completions.create(model="cx/gpt-5.4", messages=shown("https://example.com/a.png"))
+        assert not vendor.seen
+        clients.chat.chat.completions.create(model="cx/gpt-5.4", messages=shown("data:image/png;base64,aGk="))
+    assert len(vendor.seen) == 1
