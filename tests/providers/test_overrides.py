@@ -198,3 +198,14 @@ class TestEnded:
         ship(ACME.replace("request.drop", "ended = 2026-04-15\nrequest.drop"))
         reason = connections.usable_reason(row, registry.effective_of(acme))
         assert reason and "ended" in reason
+
+
+def test_azure_by_a_dated_version_and_a_token_of_entra() -> None:
+    catalogue.sync()
+    row = Provider.objects.get(id="azure")
+    dated = "/deployments/{model}/chat/completions?api-version=2024-10-21"
+    said(row, base_url="https://res.openai.azure.com/openai", operations={"chat": dated}, overrides={"auth": "bearer"})
+    entry = registry.effective_of(row)
+    assert entry.target("chat", "my dep") == dated.replace("{model}", "my%20dep")
+    assert entry.credential("ey.token") == ("authorization", "Bearer ey.token")
+    assert entry.of("gpt-5.2").request.rename["max_tokens"] == "max_completion_tokens"
