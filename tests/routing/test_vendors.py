@@ -209,3 +209,31 @@ def test_codex_fetches_no_picture_so_one_by_address_is_refused(vendors: Any, gat
         assert not vendor.seen
         clients.chat.chat.completions.create(model="cx/gpt-5.4", messages=shown("data:image/png;base64,aGk="))
     assert len(vendor.seen) == 1
+
+
+# -- what is mended in passing -----------------------------------------------------------------------------------------
+def test_what_a_chat_loses_on_its_way_is_told(vendors: Any, gateway: Any) -> None:
+    turns = [{"role": "developer", "content": "S"}, {"role": "user", "name": "bob", "content": "Hello"}]
+    with Vendor(lambda seen: (200, COMPLETION)) as vendor:
+        asked = vendors.connect("groq", vendor.url).chat.chat.completions.with_raw_response
+        told = asked.create(model="groq/large", messages=turns, extra_body={"newer": [1.5]})
+        untold = asked.create(model="groq/large", messages=HELLO)
+    assert told.headers["x-omniroute-dropped"] == "name" and "x-omniroute-dropped" not in untold.headers
+    assert vendor.seen[0].json["messages"] == [{"role": "system", "content": "S"}, HELLO[0] | {"content": "Hello"}]
+    assert vendor.seen[0].json["newer"] == [1.5] and vendor.seen[1].json["messages"] == HELLO
+
+
+def test_what_a_message_loses_on_its_way_is_told(vendors: Any, gateway: Any) -> None:
+    answer = {
+        "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-opus-5", "stop_reason": "end_turn",
+        "content": [{"type": "text", "text": "Hello"}], "usage": {"input_tokens": 5, "output_tokens": 2},
+    }  # fmt: skip
+    begun, warm = [*HELLO, {"role": "assistant", "content": "Sure"}], {"temperature": 0.5}
+    with Vendor(lambda seen: (200, answer)) as vendor:
+        asked = vendors.connect("anthropic", vendor.url).messages.messages.with_raw_response
+        told = asked.create(model="anthropic/claude-opus-5", max_tokens=9, messages=begun, extra_body=warm)
+        untold = asked.create(model="anthropic/claude-haiku-4-5", max_tokens=9, messages=begun, extra_body=warm)
+    assert told.headers["x-omniroute-dropped"] == "temperature,prefill"
+    assert "x-omniroute-dropped" not in untold.headers
+    assert vendor.seen[0].json["messages"] == HELLO and "temperature" not in vendor.seen[0].json
+    assert vendor.seen[1].json["messages"] == begun and vendor.seen[1].json["temperature"] == 0.5
