@@ -125,27 +125,39 @@ def is_single(node: Node) -> bool:
 def allowed(caller: Caller, asked: str, node: Node) -> Node | None:
     """What of node the caller may use; None when nothing.
 
-    A combo grants its steps, unless it is set not to: then each of them is held against what the caller may use by
-    itself, and what is left of the combo is returned.
+    A combo grants its steps, unless it is set not to: then everything that it leads to, combos within it included, is
+    held against what the caller may use by itself, and what is left of the combo is returned. A combo around it grants
+    no more than it does.
     """
     for access in (caller.access, caller.team_access):
         if access is not EVERYTHING:
-            narrowed = _within(access, asked, node)
+            narrowed = _inside(access, node) if _named(access, asked, node) else None
             if narrowed is None:
                 return None
             node = narrowed
     return node
 
 
-def _within(access: Access, asked: str, node: Node) -> Node | None:
+def _named(access: Access, asked: str, node: Node) -> bool:
+    """Whether a model or a combo may be asked for by this name."""
     if isinstance(node, Leaf):
-        return node if _leaf_allowed(access, asked, node) else None
+        return _leaf_allowed(access, asked, node)
     patterns = access.models if access.combos is None else access.combos
-    if not any(matches(pattern, asked) for pattern in patterns):
-        return None
-    if node.combo.grants_steps:
+    return any(matches(pattern, asked) for pattern in patterns)
+
+
+def _inside(access: Access, node: Node, granted: bool = True) -> Node | None:
+    """What is left of something that may be asked for; ``granted``: by every combo around it."""
+    if isinstance(node, Leaf):
         return node
-    inside = [(_within(access, _name(child), child), weight) for child, weight in node.children]
+    granted = granted and node.combo.grants_steps
+    if granted and not any(isinstance(child, Branch) for child, _ in node.children):
+        return node
+    inside = [
+        (_inside(access, child, granted), weight)
+        for child, weight in node.children
+        if granted or _named(access, _name(child), child)
+    ]
     children = tuple((child, weight) for child, weight in inside if child is not None)
     return Branch(node.combo, children, node.left_out) if children else None
 

@@ -294,12 +294,15 @@ class TestAccess:
         "open": ["acme/large", "beta/large"],
         "narrow": ["acme/large", "beta/large"],
         "outer": ["narrow", "acme/small"],
+        "around": ["narrow"],
+        "around-both": ["narrow", "acme/small"],
+        "held": ["open", "acme/small"],
     }
 
     @property
     def config(self) -> Snapshot:
         config = snapshot(ACME, BETA, combos=self.combos, aliases={"fast": "acme/small"})
-        closed = {name: replace(config.combos[name], grants_steps=False) for name in ("narrow", "outer")}
+        closed = {name: replace(config.combos[name], grants_steps=False) for name in ("narrow", "outer", "held")}
         return replace(config, combos={**config.combos, **closed})
 
     def caller(self, team: Access = EVERYTHING, **access: Any) -> Caller:
@@ -317,6 +320,21 @@ class TestAccess:
     def test_within_one_another(self) -> None:
         node = resolve(self.config, "outer", self.caller(models=("outer", "narrow", "acme/*")))
         assert told(node) == [["acme/large"], "acme/small"]
+
+    def test_a_combo_around_grants_no_more_than_the_one_inside(self) -> None:
+        """The inner combo's name is granted; its steps are what its own setting says."""
+        assert refused(self.config, "around", self.caller(models=("around",))).code == "model_not_allowed"
+        assert told(resolve(self.config, "around", self.caller(models=("around", "beta/*")))) == [["beta/large"]]
+        assert told(resolve(self.config, "around-both", self.caller(models=("around-both",)))) == ["acme/small"]
+        team = self.caller(Access(models=("around*",)))
+        assert told(resolve(self.config, "around-both", team)) == ["acme/small"]
+
+    def test_a_combo_inside_grants_no_more_than_the_one_around(self) -> None:
+        caller = self.caller(providers=frozenset(("beta",)))
+        assert told(resolve(self.config, "open", caller)) == ["acme/large", "beta/large"]
+        assert told(resolve(self.config, "held", caller)) == [["beta/large"]]
+        nobody = self.caller(providers=frozenset(("other",)))
+        assert refused(self.config, "held", nobody).code == "model_not_allowed"
 
     def test_combos_by_a_list_of_their_own(self) -> None:
         caller = self.caller(models=("*",), combos=("open",))
@@ -340,5 +358,5 @@ class TestAccess:
     def test_the_list_shows_exactly_what_may_be_used(self) -> None:
         caller = self.caller(Access(providers=frozenset(("beta",))), models=("*",))
         names = [name for name, _ in offered(self.config, caller)]
-        assert names == ["beta/large", "beta/org/deep:free", "open", "narrow", "outer"]
+        assert names == ["beta/large", "beta/org/deep:free", "open", "narrow", "outer", "around", "around-both", "held"]
         assert all(resolve(self.config, name, caller) for name in names)
