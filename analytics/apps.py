@@ -11,9 +11,11 @@ class AnalyticsConfig(AppConfig):
     verbose_name = _("Analytics")
 
     def ready(self) -> None:
+        from analytics.budgets import spent_now
         from analytics.ledger import standing
-        from routing import trial
+        from routing import preview, trial
 
+        preview.go_by(spent_now)
         trial.tried.connect(_keep, dispatch_uid="trials of combos")
         trial.go_by(standing)
 

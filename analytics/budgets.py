@@ -23,7 +23,8 @@ from analytics.models import BudgetNotice, LedgerLine
 from providers import audit
 from routing.gateway.purses import purse_key
 from routing.models import Budget
-from routing.money import plain, span, usd
+from routing.money import plain, span, units, usd
+from routing.snapshot import Budget as LiveBudget
 
 log = logging.getLogger(__name__)
 YEARS = range(2000, 9000)  # in which a period may be asked for: its ends are dates as well
@@ -87,6 +88,12 @@ def standings(rows: Iterable[Budget]) -> list[Standing]:
     if amounts is None:
         return found
     return [replace(now, reserved=usd(amount)) for now, amount in zip(found, amounts, strict=True)]
+
+
+def spent_now(budget: LiveBudget, begin: datetime, end: datetime | None) -> tuple[int, int]:
+    """As ``routing.preview.Spent``; what running requests hold is nothing where it is not known."""
+    held = _reserved([purse_key(budget.id, budget.period, begin)]) or [0]
+    return units(ledger.spent(budget.id, begin, end)), held[0]
 
 
 def watch(reserved: Reserved | None) -> None:

@@ -283,7 +283,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1/",
-    "ENUM_NAME_OVERRIDES": {"StrategyEnum": "routing.models.Strategy"},
+    "ENUM_NAME_OVERRIDES": {"StrategyEnum": "routing.models.Strategy", "EndpointsEnum": "routing.models.ENDPOINTS"},
 }
 
 # -- dashboard and logs ----------------------------------------------------------------------------------------------

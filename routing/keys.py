@@ -98,6 +98,15 @@ def editable_by(user: User) -> QuerySet[ApiKey]:
     return visible_to(user)
 
 
+def owners_for(user: User) -> QuerySet[User]:
+    """People a person may make keys for, in some team at least: all for a site administrator; else themselves, and the
+    people of teams they own."""
+    if is_site_admin(user):
+        return User.objects.order_by("email")
+    mine = Q(pk=user.pk) | Q(memberships__team__in=owned_team_ids(user))
+    return User.objects.filter(mine).distinct().order_by("email")
+
+
 def may_create(user: User, *, owner: User | None, team: Team | None) -> bool:
     """Whether a person may make a key for this owner and team. Viewers of a team may not make keys for it."""
     if is_site_admin(user):

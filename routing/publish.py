@@ -55,6 +55,7 @@ from routing.snapshot import Combo as LiveCombo
 
 log = logging.getLogger(__name__)
 
+Teams = Mapping[int | None, Access]  # by id, what a team may use
 POLL_SECONDS = 0.5
 WATCHED = (
     ProviderRow, ProviderModel, Connection, Grant, Proxy, ApiKey, Combo, ComboStep, Alias, GatewaySettings, TeamAccess,
@@ -130,25 +131,36 @@ def build() -> Snapshot:
     return with_views(whole)
 
 
+def caller_of(user: User | None, team: Team | None) -> Caller:
+    """Who a new key of this person in this team would be: their limits, budgets and permissions, none of its own."""
+    key = ApiKey(owner=user, team=team)
+    access = TeamAccess.objects.filter(team=team).first() if team is not None else None
+    teams: Teams = {} if access is None else {access.team_id: _access(access)}
+    return _caller(key, teams, spending.live_budgets(), spending.live_limits(), policies.live())
+
+
 def _callers(budgets: spending.Budgets, limits: spending.Limits, rules: policies.Rules) -> dict[str, Caller]:
+    teams: Teams = {row.team_id: _access(row) for row in TeamAccess.objects.all()}
     rows = ApiKey.objects.select_related("owner")
-    teams: dict[int | None, Access] = {row.team_id: _access(row) for row in TeamAccess.objects.all()}
-    return {
-        row.key_hash: Caller(
-            key_id=row.pk,
-            key_name=row.name,
-            user_id=row.owner_id,
-            team_id=row.team_id,
-            enabled=row.enabled and (row.owner is None or row.owner.is_active),
-            expires_at=row.expires_at.timestamp() if row.expires_at else None,
-            access=_access(row),
-            team_access=teams.get(row.team_id, EVERYTHING),
-            limits=spending.of_caller(limits, row),
-            budgets=tuple(budget for found in spending.of_caller(budgets, row) for budget in found),
-            policies=policies.of_caller(rules, row),
-        )
-        for row in rows
-    }
+    return {row.key_hash: _caller(row, teams, budgets, limits, rules) for row in rows}
+
+
+def _caller(
+    row: ApiKey, teams: Teams, budgets: spending.Budgets, limits: spending.Limits, rules: policies.Rules
+) -> Caller:
+    return Caller(
+        key_id=row.pk,
+        key_name=row.name,
+        user_id=row.owner_id,
+        team_id=row.team_id,
+        enabled=row.enabled and (row.owner is None or row.owner.is_active),
+        expires_at=row.expires_at.timestamp() if row.expires_at else None,
+        access=_access(row),
+        team_access=teams.get(row.team_id, EVERYTHING),
+        limits=spending.of_caller(limits, row),
+        budgets=tuple(budget for found in spending.of_caller(budgets, row) for budget in found),
+        policies=policies.of_caller(rules, row),
+    )
 
 
 def _access(row: ApiKey | TeamAccess) -> Access:

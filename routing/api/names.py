@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from msgspec.structs import asdict
 from rest_framework import serializers, viewsets
@@ -15,14 +16,15 @@ from rest_framework.response import Response
 
 from accounts.api_auth import SignedIn, SiteAdministrator
 from accounts.models import User
-from accounts.permissions import is_site_admin
+from accounts.permissions import teams_visible_to, users_visible_to
 from providers import strict
 from routing import combos, keys, publish, trial
 from routing.api.shared import METHODS, MOST_STEPS
 from routing.blueprints import BLUEPRINTS, Blueprint
-from routing.models import Alias, ApiKey, Combo, Strategy
-from routing.preview import Candidate, Preview, board_now, preview
-from routing.snapshot import ANYBODY, Caller, Snapshot
+from routing.models import ENDPOINTS, Alias, ApiKey, Combo, Strategy
+from routing.preview import Candidate, NotTheirs, Preview, board_now, caller_of, preview
+from routing.resolve import LONGEST_NAME
+from routing.snapshot import Caller, Snapshot
 from routing.standing import GONE, RESTING, USABLE, Standing, standing
 
 
@@ -225,10 +227,15 @@ class AliasViewSet(viewsets.ModelViewSet[Alias]):
 
 
 class AskSerializer(strict.Serializer[Any]):
-    """A name, and the id of the client key that asks; without one, nobody's permissions are applied."""
+    """A name, and who asks for what. ``key``: the id of a client key. ``user`` and ``team``: ids; without a key, what a
+    new key of this user in this team would get. Without any of them, nobody's permissions are applied.
+    ``operation``: what is asked for."""
 
-    model = serializers.CharField(max_length=260)
+    model = serializers.CharField(max_length=LONGEST_NAME)
     key = serializers.IntegerField(required=False, allow_null=True)
+    user = serializers.IntegerField(required=False, allow_null=True)
+    team = serializers.IntegerField(required=False, allow_null=True)
+    operation = serializers.ChoiceField(choices=ENDPOINTS, default="chat")
 
 
 class CandidateSerializer(strict.Serializer[Any]):
@@ -244,12 +251,13 @@ class CandidateSerializer(strict.Serializer[Any]):
         return None if candidate.rests is None else candidate.rests.code
 
     def get_seconds(self, candidate: Candidate) -> float | None:
-        return None if candidate.rests is None else round(candidate.rests.seconds, 1)
+        return round(candidate.rests.seconds, 1) or None if candidate.rests is not None else None
 
 
 class PreviewSerializer(strict.Serializer[Any]):
-    """The attempts that would be made, in order; ``why`` and ``seconds`` of those that would not be made now.
-    ``left_out``: steps that stand for nothing now, each as name, sentence and code."""
+    """The attempts that would be made, in order; ``why`` of those that would not be made now, ``seconds`` until they
+    may be, where time helps. ``left_out``: steps that stand for nothing now, each as name, sentence and code.
+    ``refusal``: what the client would be told now, when nobody can be asked."""
 
     name = serializers.CharField()
     combo = serializers.CharField()
@@ -259,11 +267,14 @@ class PreviewSerializer(strict.Serializer[Any]):
 
     def get_refusal(self, found: Preview) -> dict[str, Any] | None:
         wrong = found.refusal
-        return None if wrong is None else {"status": wrong.status, "code": wrong.code, "message": wrong.message}
+        if wrong is None:
+            return None
+        told = {"status": wrong.status, "code": wrong.code, "message": wrong.message}
+        return told | {"retry_after": None if wrong.retry_after is None else round(wrong.retry_after, 1)}
 
 
 class PreviewViewSet(viewsets.GenericViewSet[Any]):
-    """What a name stands for, for a key, before anybody asks."""
+    """What a name stands for, for a key or a user, before anybody asks."""
 
     serializer_class = AskSerializer
     permission_classes = [SignedIn]
@@ -271,24 +282,28 @@ class PreviewViewSet(viewsets.GenericViewSet[Any]):
 
     @extend_schema(request=AskSerializer, responses=PreviewSerializer)
     def create(self, request: Request) -> Response:
-        asked = AskSerializer(data=request.data)
+        asked = self.get_serializer(data=request.data)
         asked.is_valid(raise_exception=True)
+        wanted = asked.validated_data
         snapshot = publish.build()
-        found = preview(
-            snapshot,
-            self._caller(snapshot, asked.validated_data.get("key")),
-            asked.validated_data["model"],
-            board_now(),
-        )
+        caller = self._caller(snapshot, wanted)
+        found = preview(snapshot, caller, wanted["model"], board_now(), wanted["operation"])
         return Response(PreviewSerializer(found).data)
 
-    def _caller(self, snapshot: Snapshot, pk: int | None) -> Caller:
-        assert isinstance(self.request.user, User)
-        if pk is None:
-            if not is_site_admin(self.request.user):
-                raise serializers.ValidationError({"key": ["Say which of your keys asks."]})
-            return ANYBODY
-        row = keys.visible_to(self.request.user).filter(pk=pk).first()
+    def _caller(self, snapshot: Snapshot, wanted: Mapping[str, Any]) -> Caller:
+        by = self.request.user
+        assert isinstance(by, User)
+        key = self._row(wanted, "key", keys.visible_to(by))
+        user, team = self._row(wanted, "user", users_visible_to(by)), self._row(wanted, "team", teams_visible_to(by))
+        try:
+            return caller_of(snapshot, by, key, user, team)
+        except NotTheirs as wrong:
+            raise serializers.ValidationError({wrong.field: [str(wrong.words)]}) from None
+
+    def _row(self, wanted: Mapping[str, Any], name: str, rows: QuerySet[Any]) -> Any:
+        if (pk := wanted.get(name)) is None:
+            return None
+        row = rows.filter(pk=pk).first()
         if row is None:
-            raise serializers.ValidationError({"key": ["There is no such key."]})
-        return snapshot.callers[row.key_hash]
+            raise serializers.ValidationError({name: [f"There is no such {name}."]})
+        return row

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from decimal import Decimal
 
 from providers.entry import Price
 from providers.prices import price_of
@@ -57,11 +56,18 @@ def meters(limits: tuple[Limit, ...], tokens: Callable[[], int]) -> Meters:
     return found
 
 
+def counting(snapshot: Snapshot, caller: Caller, attempt: Attempt, operation: str) -> tuple[Budget, ...]:
+    """The budgets that an attempt counts at: none at a flat rate, and none when tokens are only counted."""
+    provider = snapshot.providers[attempt.entry.id]
+    if provider.flat_rate or operation == "count":
+        return ()
+    return caller.budgets + snapshot.budgets + provider.budgets
+
+
 class Ticket:
     """The gate of one request's attempts; ``close()`` exactly once, whatever happened."""
 
     __slots__ = (
-        "_budgets",
         "_caller",
         "_claim",
         "_demand",
@@ -83,8 +89,7 @@ class Ticket:
         self._purses, self._snapshot, self._record, self._writer = purses, snapshot, record, writer
         self._demand, self._caller = demand, caller
         self.tries: Tries | None = None
-        self._budgets = caller.budgets + snapshot.budgets
-        free = not (caller.limits or self._budgets or snapshot.spending)
+        free = not (caller.limits or caller.budgets or snapshot.budgets or snapshot.spending)
         self.gate = None if free else self._admit  # asked by Tries before each attempt
         self._entered = not caller.limits
         self._meters: Meters | None = None
@@ -105,16 +110,15 @@ class Ticket:
     # -- in -----------------------------------------------------------------------------------------------------------
     async def _admit(self, attempt: Attempt) -> Verdict | None:
         """None when the attempt may be made, and paid. Raises Refusal 429 when a limit of the caller's is reached."""
-        provider = self._snapshot.providers[attempt.entry.id]
-        budgets = () if provider.flat_rate else self._budgets + provider.budgets
+        budgets = counting(self._snapshot, self._caller, attempt, self._demand.operation)
         hard = tuple(budget for budget in budgets if budget.hard)
         worst = 0
         if hard:
-            price = await self._price(attempt, provider.prices.get(attempt.model))
+            price = await self._price(attempt, self._snapshot.providers[attempt.entry.id].prices.get(attempt.model))
             bound = self._demand.worst(attempt, price) if price is not None else None
-            if bound is None and self._demand.operation != "count":
+            if bound is None:
                 return self._deny(denials.unpriced(attempt, hard[0]))
-            worst = units(bound or Decimal(0))
+            worst = units(bound)
         taken = await self._take(hard, worst)
         if taken.why is not None:
             return self._deny(self._shortage(taken, hard, worst))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from providers.wire.errors import Kind, Refusal, UpstreamFailure
+from routing.board import Verdict
 
+LIMITED = (Kind.RATE_LIMITED, Kind.QUOTA, Kind.CREDIT)
 BY_KIND: Mapping[Kind, int] = {
     Kind.BAD_REQUEST: 400,
     Kind.CONTEXT_LENGTH: 400,
@@ -55,6 +57,18 @@ def refusal_for(failure: UpstreamFailure, attempts: int) -> Refusal:
         code=failure.code or str(failure.kind),
         param=failure.param,
         retry_after=failure.retry_after,
+    )
+
+
+def nobody(resting: Sequence[Verdict]) -> Refusal:
+    """What the client is told when nobody could be asked, by why not."""
+    limited = all(verdict.kind in LIMITED for verdict in resting)
+    return Refusal(
+        429 if limited else 503,
+        "Every connection that could answer is resting after failures. Try again later.",
+        type="rate_limit_error" if limited else "server_error",
+        code="all_connections_resting",
+        retry_after=min((verdict.seconds for verdict in resting), default=1.0),
     )
 
 

@@ -9,7 +9,7 @@ from providers.failures import CONSEQUENCES
 from providers.upstream import Attempt
 from providers.wire.errors import Kind, Refusal, UpstreamFailure
 from routing.board import Board, Verdict
-from routing.gateway.answers import most_telling, refusal_for
+from routing.gateway.answers import most_telling, nobody, refusal_for
 from routing.gateway.outcome import AttemptNote, SkipNote
 from routing.pace import Pace, Start
 from routing.snapshot import Switches
@@ -18,7 +18,6 @@ NO_PACE = Pace()
 MOST_SKIPS = 50  # kept of one request
 LONGEST_WHY = 200
 CROWD_SECONDS = 2.0  # how long a request waits for what others before it find out of a provider
-LIMITED = (Kind.RATE_LIMITED, Kind.QUOTA, Kind.CREDIT)
 Claim = Callable[[str], Awaitable[bool]]
 Step = Attempt | float  # an attempt to make, or seconds to wait
 UNANSWERED = (Kind.NETWORK, Kind.TIMEOUT, Kind.PROTOCOL)  # when they come without a status
@@ -132,15 +131,7 @@ class Tries:
             return refusal_for(most_telling(self.failures), len(self.failures))
         if self.refusals:
             return self.refusals[0]
-        soonest = min((verdict.seconds for verdict in self.resting), default=1.0)
-        limited = all(verdict.kind in LIMITED for verdict in self.resting)
-        return Refusal(
-            429 if limited else 503,
-            "Every connection that could answer is resting after failures. Try again later.",
-            type="rate_limit_error" if limited else "server_error",
-            code="all_connections_resting",
-            retry_after=soonest,
-        )
+        return nobody(self.resting)
 
     # -- the way through the plan ------------------------------------------------------------------------------------
     def _steps(self) -> Iterator[Step]:

@@ -42,11 +42,16 @@ def identify(snapshot: Snapshot, headers: Headers, query: bytes, now: float) -> 
         if not snapshot.switches.require_api_key:
             return ANYBODY
         raise _refused("The API key is not known here.", "invalid_api_key")
+    admit(caller, now)
+    return caller
+
+
+def admit(caller: Caller, now: float) -> None:
+    """Raises Refusal 401 for a key that is switched off, or whose time is over. ``now`` is Unix time."""
     if not caller.enabled:
         raise _refused("This API key is switched off.", "api_key_disabled")
     if caller.expires_at is not None and caller.expires_at <= now:
         raise _refused("This API key has expired.", "api_key_expired")
-    return caller
 
 
 def permit(caller: Caller, operation: str) -> None:

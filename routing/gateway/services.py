@@ -74,7 +74,7 @@ async def answer(
 async def _ask(exchange: Exchange, operation: str, job: Job, body: bytes) -> None:
     """Have somebody answer. Raises Refusal."""
     demand = Demand(operation, body, getattr(job, "fields", {}), job.most)
-    ticket = exchange.begin(job.model, demand, able=lambda attempts: _able(attempts, operation, job, exchange.record))
+    ticket = exchange.begin(job.model, demand, able=lambda attempts: _told(attempts, operation, job, exchange.record))
     tries = exchange.tries
     assert tries is not None
     async for attempt in tries:
@@ -102,23 +102,29 @@ def _said_to(attempt: Attempt, operation: str, job: Job, record: Record) -> Job:
     return shaped(job, operation, attempt.entry.shapes.get(operation, ""), int(record.started_at))
 
 
-def _able(attempts: list[Attempt], operation: str, job: Job, record: Record) -> list[Attempt]:
+def _told(attempts: list[Attempt], operation: str, job: Job, record: Record) -> list[Attempt]:
     """The attempts at providers that have the operation and can be told the job. Raises Refusal 400 without any."""
-    having = [each for each in attempts if each.entry.has(operation)]
-    if not having:
-        raise Refusal(
-            400,
-            f"The model '{job.model}' cannot be used here: its provider has no {operation}.",
-            code="unsupported_operation",
-            param="model",
-        )
+    having = able(attempts, operation, job.model)
     objections = [
         _said_to(each, operation, job, record).objection(dialect_of(each.entry.path(operation))) for each in having
     ]
-    able = [attempt for attempt, objection in zip(having, objections, strict=True) if objection is None]
-    if not able:
+    told = [attempt for attempt, objection in zip(having, objections, strict=True) if objection is None]
+    if not told:
         raise next(filter(None, objections))
-    return able
+    return told
+
+
+def able(attempts: list[Attempt], operation: str, model: str) -> list[Attempt]:
+    """The attempts at providers that have one of OPERATIONS. Raises Refusal 400 without any."""
+    having = [attempt for attempt in attempts if attempt.entry.has(operation)]
+    if not having:
+        raise Refusal(
+            400,
+            f"The model '{model}' cannot be used here: its provider has no {operation}.",
+            code="unsupported_operation",
+            param="model",
+        )
+    return having
 
 
 def ruled(outgoing: Outgoing, attempt: Attempt, operation: str) -> Outgoing:

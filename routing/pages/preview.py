@@ -1,24 +1,25 @@
-"""Try a name: what a model name would be answered by now, for one of the keys a person sees. No request is made."""
+"""Try a name: what a model name would be answered by now, for somebody a person may ask as. No request is made."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django import forms
 from django.contrib.auth.decorators import login_required
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
-from accounts.models import User
-from accounts.permissions import is_site_admin
+from accounts.models import Team, User
+from accounts.permissions import is_site_admin, teams_visible_to
 from providers.models import Tier
 from routing import keys, publish, words
-from routing.models import ApiKey
+from routing.models import ENDPOINTS, ApiKey
 from routing.pages.shared import person
-from routing.preview import Candidate, Preview, board_now, preview
+from routing.preview import Candidate, NotTheirs, Preview, board_now, caller_of, preview
 from routing.resolve import LONGEST_NAME, Rule, offered, rules
 from routing.snapshot import ANYBODY, Caller, Snapshot
 
@@ -32,16 +33,32 @@ class PreviewForm(forms.Form):
         max_length=LONGEST_NAME,
         widget=forms.TextInput(attrs={"class": "o-ltr", "spellcheck": "false", "autocomplete": "off", "list": "names"}),
     )
-    key = forms.ModelChoiceField(label=_("client key"), queryset=ApiKey.objects.none(), required=False)
+    key = forms.ModelChoiceField(
+        label=_("client key"), queryset=ApiKey.objects.none(), required=False, empty_label=_("none")
+    )
+    user = forms.ModelChoiceField(
+        label=_("user"),
+        queryset=User.objects.none(),
+        required=False,
+        empty_label=_("nobody in particular"),
+        help_text=_("Without a key: as a new key of this user, in this team, would be answered."),
+    )
+    team = forms.ModelChoiceField(label=_("team"), queryset=Team.objects.none(), required=False, empty_label=_("none"))
+    operation = forms.ChoiceField(label=_("asked for"), choices=[(name, name) for name in ENDPOINTS], required=False)
 
     def __init__(self, *args: object, by: User, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        field = self.fields["key"]
-        field.queryset = keys.visible_to(by).order_by("name")  # type: ignore[attr-defined]
-        if is_site_admin(by):
-            field.empty_label = _("none: nobody's permissions")  # type: ignore[attr-defined]
-        else:
-            field.required, field.empty_label = True, None  # type: ignore[attr-defined]
+        choices: dict[str, QuerySet[Any]] = {
+            "key": keys.visible_to(by).order_by("name"),
+            "user": keys.owners_for(by),
+            "team": teams_visible_to(by),
+        }
+        for name, rows in choices.items():
+            self.fields[name].queryset = rows  # type: ignore[attr-defined]
+        if not is_site_admin(by):
+            self.fields["key"].initial = choices["key"].first()
+        if not choices["team"].exists():
+            del self.fields["team"]
 
 
 class Shown(NamedTuple):
@@ -61,16 +78,22 @@ def preview_name(request: HttpRequest) -> HttpResponse:
     snapshot = publish.build()
     context: dict[str, object] = {"form": form, "names": _names(snapshot, user)}
     if form.is_valid():
-        name, key = form.cleaned_data["model"], form.cleaned_data["key"]
-        caller = _caller(snapshot, key)
+        name, operation = form.cleaned_data["model"], form.cleaned_data["operation"] or ENDPOINTS[0]
+        caller = _caller(snapshot, user, form)
         if caller is not None:
-            found = preview(snapshot, caller, name, board_now())
-            context |= {"found": found, "key": key, "candidates": _shown(found), "rule": _rule(snapshot, name)}
+            found = preview(snapshot, caller, name, board_now(), operation)
+            context |= {"found": found, "candidates": _shown(found), "rule": _rule(snapshot, name)}
     return render(request, "routing/preview.html", context)
 
 
-def _caller(snapshot: Snapshot, key: ApiKey | None) -> Caller | None:
-    return ANYBODY if key is None else snapshot.callers.get(key.key_hash)
+def _caller(snapshot: Snapshot, by: User, form: PreviewForm) -> Caller | None:
+    """Who is meant to ask; None with an error at the field that does not fit."""
+    said = form.cleaned_data
+    try:
+        return caller_of(snapshot, by, said["key"], said["user"], said.get("team"))
+    except NotTheirs as wrong:
+        form.add_error(wrong.field, str(wrong.words))
+        return None
 
 
 def _rule(snapshot: Snapshot, name: str) -> Rule | None:
@@ -88,10 +111,8 @@ def _candidate(one: Candidate) -> Shown:
 
 
 def _names(snapshot: Snapshot, user: User) -> list[str]:
-    """Names for the input to suggest: what the person's keys may ask for."""
-    callers = (
-        [ANYBODY]
-        if is_site_admin(user)
-        else [caller for key in keys.visible_to(user) if (caller := snapshot.callers.get(key.key_hash)) is not None]
-    )
+    """Names for the input to suggest: what the person, or one of their keys, may ask for."""
+    having = [] if is_site_admin(user) else keys.visible_to(user)
+    found = [caller for key in having if (caller := snapshot.callers.get(key.key_hash)) is not None]
+    callers = [*found, ANYBODY if is_site_admin(user) else publish.caller_of(user, None)]
     return sorted({name for caller in callers for name, _owner in offered(snapshot, caller)})[:MOST_OFFERED]

@@ -398,7 +398,33 @@ def test_a_member_tries_names_with_their_own_keys_only(as_member: Client, member
     assert as_member.get(page, {"model": "acme/small", "key": mine.pk}).context["found"].refusal.status == 403
     for key in (other.pk, ""):
         assert "found" not in as_member.get(page, {"model": "acme/large", "key": key}).context
-    assert "acme/small" not in text(as_member, "routing:preview")
+    assert "acme/small" in text(as_member, "routing:preview"), "what a key they may make could ask for"
+
+
+def test_the_preview_is_for_users_too(admin: Client, member: Any, make_provider: Any) -> None:
+    make_provider("acme", NOWHERE, input_price="1", output_price="1")
+    page = reverse("routing:preview")
+    other = User.objects.create_user("other@example.com")
+    budget = Budget.objects.create(scope="user", user=other, period="total", limit_usd=Decimal(1))
+    ledger.adjust(budget.pk, Decimal(1), "used up", timezone.now())
+    shown = admin.get(page, {"model": "acme/large", "user": other.pk})
+    assert shown.context["found"].refusal.code == "budget_exceeded"
+    assert "The total budget of user" in shown.content.decode() and shown.context["candidates"][0].state == "not"
+    assert admin.get(page, {"model": "acme/large", "user": member.pk}).context["found"].refusal is None
+    refused = admin.get(page, {"model": "acme/large", "user": other.pk, "operation": "nonsense"})
+    assert "found" not in refused.context and refused.context["form"].errors.keys() == {"operation"}
+
+
+def test_a_member_tries_names_as_themselves(as_member: Client, member: Any, make_provider: Any) -> None:
+    make_provider("acme", NOWHERE)
+    page = reverse("routing:preview")
+    other = User.objects.create_user("other@example.com")
+    mine = as_member.get(page, {"model": "acme/large", "user": member.pk}).context
+    assert [(one.provider, one.model) for one in mine["found"].candidates] == [("acme", "large")]
+    hidden = as_member.get(page, {"model": "acme/large", "user": other.pk}).context
+    assert "found" not in hidden and hidden["form"].errors.keys() == {"user"}
+    nobody = as_member.get(page, {"model": "acme/large"}).context
+    assert "found" not in nobody and nobody["form"].errors.keys() == {"key"}
 
 
 def test_the_preview_shows_order_rests_and_holes(admin: Client, make_provider: Any) -> None:

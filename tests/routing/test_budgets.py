@@ -13,7 +13,7 @@ import pytest
 
 from analytics import budgets, ledger
 from analytics.models import LedgerLine, UsageRecord
-from routing.models import ApiKey, Budget, GatewaySettings
+from routing.models import ApiKey, Budget, GatewaySettings, Limit
 from routing.money import BEGINNING
 from tests import simulator as sim
 from tests.routing.conftest import HELLO, Client
@@ -95,7 +95,7 @@ ASKED: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("endpoint", [*ASKED, "transcriptions"])
+@pytest.mark.parametrize("endpoint", [*sorted(ASKED.keys() - {"count"}), "transcriptions"])
 def test_every_endpoint_goes_through_the_gate(client: Client, upstream: Any, endpoint: str) -> None:
     row = budget(client, "0.5")
 
@@ -111,6 +111,19 @@ def test_every_endpoint_goes_through_the_gate(client: Client, upstream: Any, end
     assert refused.status_code == 429, refused.text
     assert "The total budget of key 'test' is used up: 0.50 of 0.50 USD spent" in refused.text
     assert upstream.count == 0
+
+
+def test_counting_tokens_costs_nothing(client: Client, upstream: Any) -> None:
+    """It goes on when a budget is used up, and for models without a price; limits count it as any request."""
+    ledger.adjust(budget(client, "0.5").pk, Decimal("0.5"), "used up", row_time())
+    Limit.objects.create(api_key=ApiKey.objects.get(), requests_per_minute=1)
+    client.gateway.settle()
+    path, body = ASKED["count"]
+    counted, refused = (client.http.post(path, json={"model": "acme/large", **body}) for _ in range(2))
+    assert counted.status_code == 200 and counted.json()["input_tokens"] > 0
+    assert counted.headers["anthropic-ratelimit-requests-remaining"] == "0"
+    assert refused.status_code == 429 and "1 requests per minute" in refused.text
+    assert spent(Budget.objects.get()) == Decimal("0.5")
 
 
 def row_time() -> Any:
