@@ -27,6 +27,7 @@ from routing.sessions import Sessions
 from routing.snapshot import Switches
 
 MOST_NEWS = 10_000
+RESET = "reset"
 UNPROVEN_AT_ONCE = 20
 RETRY_SHARE = 0.2  # further requests to a provider that fails, per request that asks it first
 RETRY_RESERVE = 10.0  # how many a quiet provider may have at once
@@ -52,11 +53,12 @@ class Verdict:
 @dataclass(frozen=True, slots=True)
 class News:
     """A change of health. ``subject`` is a provider's id, or ``#`` and a connection's; ``model`` only of a rest of one
-    model. ``until`` and ``at`` are Unix time; ``until`` None: nothing is held against it any more."""
+    model. ``until`` and ``at`` are Unix time; ``until`` None: nothing is held against it any more. A ``reset`` forgets
+    also what is nobody's news, failures that have not opened a breaker; without a subject, of everything."""
 
     subject: str
     model: str
-    what: str  # "rest" | "breaker"
+    what: str  # "rest" | "breaker" | RESET
     kind: str
     level: int  # repetitions of a rest, failures in a row of a breaker
     until: float | None
@@ -230,10 +232,22 @@ class Board:
         now, wall = self.clock(), self.wall()
         for row in rows:
             until = None if row.until is None else now + min(row.until - wall, row.until - row.at)
-            if row.what == "breaker":
+            if row.what == RESET:
+                self._forget(row.subject)
+            elif row.what == "breaker":
                 self._learn_breaker(row, until)
             else:
                 self._learn_rest(row, until)
+
+    def _forget(self, subject: str) -> None:
+        if subject:
+            self.breakers.found.pop(subject, None)
+            for key in [key for key in self.rests.found if f"#{key[0]}" == subject]:
+                del self.rests.found[key]
+        else:
+            self.breakers.found.clear()
+            self.rests.found.clear()
+            self._retries.clear()
 
     def _learn_breaker(self, row: News, until: float | None) -> None:
         if until is None:

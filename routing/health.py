@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from django.db import DatabaseError, connection, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from routing.board import News
+from routing.board import RESET, News
 from routing.models import ConfigVersion, HealthState, first_version
 
 log = logging.getLogger(__name__)
@@ -35,18 +36,28 @@ def held() -> list[HealthState]:
 
 
 def reset(keys: Sequence[str] | None = None) -> int:
-    """Lift these, or everything; every process follows within a second. Returns how many were lifted."""
+    """Lift these, or everything, failures included that have not opened a breaker yet; every process follows within a
+    second. Returns how many were lifted."""
     rows = HealthState.objects.filter(until__isnull=False)
     if keys is not None:
         rows = rows.filter(key__in=keys)
-    with transaction.atomic():
-        return rows.update(until=None, kind="", level=0, words="", at=timezone.now(), number=_next_number())
+    return _lift(rows, "" if keys is None else None)
 
 
 def forget_connection(connection_id: int) -> None:
-    """A connection has another credential, or passed a test: nothing that was held against it holds any more."""
+    """A connection has another credential, or was switched: nothing that was held against it holds any more."""
     subject = f"#{connection_id}"
-    reset(list(HealthState.objects.filter(subject=subject, until__isnull=False).values_list("key", flat=True)))
+    _lift(HealthState.objects.filter(subject=subject, until__isnull=False), subject)
+
+
+def _lift(rows: QuerySet[HealthState], forgotten: str | None) -> int:
+    """``forgotten``: the subject whose failures are not counted any more, "" for all of them, None for nobody's."""
+    with transaction.atomic():
+        number = _next_number()
+        lifted = rows.update(until=None, kind="", level=0, words="", at=timezone.now(), number=number)
+        if forgotten is not None:
+            _write([News(forgotten, "", RESET, "", 0, None, "", time.time())], number)
+    return lifted
 
 
 def claim_probe(subject: str) -> bool:
@@ -75,13 +86,17 @@ def store(news: Iterable[News]) -> int:
     latest = {one.key: one for one in news}
     with transaction.atomic():
         number = _next_number()
-        HealthState.objects.bulk_create(
-            [_row(one, number) for one in latest.values()],
-            update_conflicts=True,
-            unique_fields=["key"],
-            update_fields=["kind", "level", "until", "words", "at", "number", "probed_until"],
-        )
+        _write(latest.values(), number)
     return number
+
+
+def _write(news: Iterable[News], number: int) -> None:
+    HealthState.objects.bulk_create(
+        [_row(one, number) for one in news],
+        update_conflicts=True,
+        unique_fields=["key"],
+        update_fields=["kind", "level", "until", "words", "at", "number", "probed_until"],
+    )
 
 
 def since(number: int) -> list[News]:
@@ -130,6 +145,11 @@ def _row(one: News, number: int) -> HealthState:
     )
 
 
+def _covers(reset: News, one: News) -> bool:
+    """Whether news is of before a reset, and forgotten with it."""
+    return reset.subject in ("", one.subject) and one.at <= reset.at
+
+
 # -- a web process ----------------------------------------------------------------------------------------------------
 class HealthSync:
     """``take`` gives the board's news and empties it; ``learn`` hands others' to the board, in its own loop."""
@@ -170,10 +190,14 @@ class HealthSync:
     def look(self) -> None:
         """Read what is new, then write what was found out here; what could not be written is tried again."""
         number = _number()
+        resets: list[News] = []
         if number != self._number:
-            self._learn(since(self._number))
+            news = since(self._number)
+            self._learn(news)
             self._number = number
+            resets = [one for one in news if one.what == RESET]
         self._waiting.extend(self._take())
+        self._waiting = [one for one in self._waiting if not any(_covers(reset, one) for reset in resets)]
         if self._waiting:
             ours = store(self._waiting[-MOST_ROWS:])
             self._waiting.clear()

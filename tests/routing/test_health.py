@@ -89,6 +89,53 @@ def test_people_lift_it_everywhere(processes: tuple[Process, Process], lift: Cal
     assert not one.rests(attempt()) and not two.rests(attempt()) and health.held() == []
 
 
+@pytest.mark.parametrize("lift", [lambda: health.reset(), lambda: health.forget_connection(1)])
+def test_failures_that_opened_nothing_are_forgotten_too(
+    processes: tuple[Process, Process], lift: Callable[[], int]
+) -> None:
+    one, two = processes
+    one.fail(attempt(), Kind.SERVER)
+    two.fail(attempt(), Kind.SERVER)
+    looked(one, two)
+    lift()
+    looked(one, two)
+    assert [process.board.breakers.failures("#1") for process in processes] == [0, 0]
+    assert health.held() == [], "a reset is nothing that is held"
+    later = Process()
+    looked(later)
+    later.fail(attempt(), Kind.SERVER)
+    looked(later)
+    assert later.board.breakers.failures("#1") == 1, "a reset forgets only what was before it"
+
+
+def test_what_was_not_written_before_a_reset_is_not_written_after_it(processes: tuple[Process, Process]) -> None:
+    one, _ = processes
+    one.fail(attempt(), Kind.SERVER, times=2)
+    health.reset()
+    looked(one)
+    assert health.held() == [] and not one.rests(attempt())
+
+
+def test_after_a_reset_of_everything_failures_count_anew(processes: tuple[Process, Process]) -> None:
+    one, _ = processes
+    one.fail(attempt(), Kind.SERVER)
+    health.reset()
+    looked(one)
+    one.fail(attempt(), Kind.SERVER)
+    assert not one.rests(attempt(number=2)), "the provider's breaker counts anew"
+    one.fail(attempt(), Kind.SERVER)
+    assert one.rests(attempt(number=2))
+
+
+def test_a_reset_of_one_connection_leaves_the_others(processes: tuple[Process, Process]) -> None:
+    one, _ = processes
+    one.fail(attempt("beta", number=2), Kind.SERVER)
+    health.forget_connection(1)
+    health.reset(["breaker acme"])
+    looked(one)
+    assert one.board.breakers.failures("#2") == 1
+
+
 def test_lifting_one_leaves_the_others(processes: tuple[Process, Process]) -> None:
     one, _ = processes
     one.fail(attempt())
