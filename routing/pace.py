@@ -92,9 +92,7 @@ class Paces:
         gate = self.gates.get(connection) if pace else None
         if gate is None:
             return left
-        if gate.waiting:
-            return max(left, 1.0)
-        return max(left, self._wait(gate, pace), gate.until - self.clock())
+        return max(left, self._wait(gate, pace), gate.until - self.clock(), 1.0 if gate.waiting else 0.0)
 
     # -- what providers say -------------------------------------------------------------------------------------------
     def told(self, connection: int, model: str, seconds: float) -> None:

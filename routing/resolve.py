@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from routing.snapshot import EVERYTHING, Access, Caller, Combo, Provider, Snapsh
 DEEPEST = 3  # combos within combos
 MOST_ALIASES = 4  # aliases of aliases
 LONGEST_NAME = 260
+MOST_SPELLINGS = 4  # told of an ambiguous name
 MOST_MATCHING = 200  # models that one pattern in a combo stands for
 EVERY_MODEL = (Step("*"),)  # what "tiers" orders when it has no steps
 
@@ -45,6 +46,21 @@ class Branch:
 Node = Leaf | Branch
 
 
+class Ambiguous(Refusal):
+    """Several connected providers have a bare model. The words name ``leaves`` by their full spellings."""
+
+    def __init__(self, name: str, leaves: Sequence[Leaf]) -> None:
+        spellings = ", ".join(f"'{leaf.provider.entry.alias}/{leaf.model}'" for leaf in leaves[:MOST_SPELLINGS])
+        hint = f"ask for one of {spellings}" if leaves else "several providers have it"
+        super().__init__(400, f"'{name}' is ambiguous; {hint}.", code="ambiguous_model", param="model")
+        self.name, self.leaves = name, leaves
+
+    def seen_by(self, caller: Caller) -> Ambiguous:
+        """The same with the spellings only that the caller may ask for."""
+        spelled = [(f"{leaf.provider.entry.alias}/{leaf.model}", leaf) for leaf in self.leaves]
+        return Ambiguous(self.name, [leaf for spelling, leaf in spelled if allowed(caller, spelling, leaf)])
+
+
 def resolve(snapshot: Snapshot, name: str, caller: Caller) -> Node:
     """What a name stands for, when the caller may use it.
 
@@ -53,8 +69,12 @@ def resolve(snapshot: Snapshot, name: str, caller: Caller) -> Node:
     """
     if not name or len(name) > LONGEST_NAME or not name.isprintable() or "../" in name:
         raise Refusal(400, "That is not a model name.", code="invalid_value", param="model")
-    node = find(snapshot.seen_by(caller), name)
-    usable = allowed(caller, name, node)
+    try:
+        usable = allowed(caller, name, find(snapshot.seen_by(caller), name))
+    except Ambiguous as several:
+        if any(allowed(caller, name, leaf) for leaf in several.leaves):
+            raise several.seen_by(caller)
+        usable = None
     if usable is None:
         raise Refusal(
             403,
@@ -246,8 +266,7 @@ def _bare(snapshot: Snapshot, name: str) -> Leaf:
     if not connected:
         raise Refusal(404, f"The model '{name}' does not exist.", code="model_not_found", param="model")
     if len(connected) > 1:
-        spellings = ", ".join(f"'{p.entry.alias}/{name}'" for p in connected[:4])
-        raise Refusal(400, f"'{name}' is ambiguous; ask for one of {spellings}.", code="ambiguous_model", param="model")
+        raise Ambiguous(name, [Leaf(provider, name) for provider in connected])
     return _connected(connected[0], name)
 
 

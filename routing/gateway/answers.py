@@ -8,6 +8,12 @@ from providers.wire.errors import Kind, Refusal, UpstreamFailure
 from routing.board import Verdict
 
 LIMITED = (Kind.RATE_LIMITED, Kind.QUOTA, Kind.CREDIT)
+RESTING, BUSY = "resting after failures", "asked as often as it may be"
+STATES: Mapping[str, str] = {  # by why it was not asked; everything else came of failures
+    "busy": BUSY,
+    "queue_too_long": BUSY,
+    "quota_reserve": "down to the reserve of its quota",
+}
 BY_KIND: Mapping[Kind, int] = {
     Kind.BAD_REQUEST: 400,
     Kind.CONTEXT_LENGTH: 400,
@@ -63,11 +69,12 @@ def refusal_for(failure: UpstreamFailure, attempts: int) -> Refusal:
 def nobody(resting: Sequence[Verdict]) -> Refusal:
     """What the client is told when nobody could be asked, by why not."""
     limited = all(verdict.kind in LIMITED for verdict in resting)
+    states = {STATES.get(verdict.why, RESTING) for verdict in resting} or {RESTING}
     return Refusal(
         429 if limited else 503,
-        "Every connection that could answer is resting after failures. Try again later.",
+        f"Every connection that could answer is {' or '.join(sorted(states))}. Try again later.",
         type="rate_limit_error" if limited else "server_error",
-        code="all_connections_resting",
+        code="all_connections_busy" if states == {BUSY} else "all_connections_resting",
         retry_after=min((verdict.seconds for verdict in resting), default=1.0),
     )
 

@@ -227,7 +227,10 @@ class Tries:
             return False
         if self._start is None:
             self._start = await paces.queue(connection, pace, self._caller, self._switches.queue_seconds)
-        return self._start is not None or self._left_out(attempt, "queue_too_long")
+        if self._start is None:
+            left = paces.wait(connection, pace, attempt.model)
+            self._skip(attempt, Verdict(Kind.RATE_LIMITED, left, hard=True, why="queue_too_long"))
+        return self._start is not None
 
     async def _may_be_alive(self, attempt: Attempt) -> bool:
         """A crowd does not rush to a provider that nobody has had an answer of; one request, over all processes, asks

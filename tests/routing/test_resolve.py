@@ -355,6 +355,15 @@ class TestAccess:
         assert refused(self.config, "beta/large", self.caller(team)).code == "model_not_allowed"
         assert refused(self.config, "acme/large", self.caller(team, models=("beta/*",))).code == "model_not_allowed"
 
+    def test_an_ambiguous_name_tells_only_of_what_may_be_used(self) -> None:
+        assert refused(self.config, "large", self.caller(models=("open",))).code == "model_not_allowed"
+        told = refused(self.config, "large", self.caller(models=("beta/*", "open")))
+        assert (told.status, told.message) == (400, "'large' is ambiguous; ask for one of 'beta/large'.")
+        bare = refused(self.config, "large", self.caller(models=("large",)))
+        assert bare.message == "'large' is ambiguous; several providers have it."
+        team = self.caller(Access(providers=frozenset(("acme",))))
+        assert refused(self.config, "large", team).message.endswith("one of 'ac/large'.")
+
     def test_the_list_shows_exactly_what_may_be_used(self) -> None:
         caller = self.caller(Access(providers=frozenset(("beta",))), models=("*",))
         names = [name for name, _ in offered(self.config, caller)]
