@@ -101,11 +101,15 @@ class Ticket:
     async def refusal(self) -> Refusal:
         """What the client is told when no attempt answered: of money, when that was what kept providers away."""
         assert self.tries is not None
-        if not self._entered:  # nobody could be asked: it was a request all the same
-            await self._take((), 0)
+        await self.enter()  # nobody could be asked: it was a request all the same
         if self._denied is not None and not self.tries.failures:
             return self._denied
         return self.tries.refusal()
+
+    async def enter(self) -> None:
+        """Count the request at its caller's limits, if no attempt has. Raises Refusal 429 when one is reached."""
+        if not self._entered:
+            await self._take((), 0)
 
     # -- in -----------------------------------------------------------------------------------------------------------
     async def _admit(self, attempt: Attempt) -> Verdict | None:

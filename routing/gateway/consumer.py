@@ -121,7 +121,7 @@ class Gateway:
         try:
             snapshot = self._snapshot()
             if snapshot.addresses is not None or snapshot.switches.requests_per_address is not None:
-                await door.check(snapshot, self.purses.state, scope.get("client"), request_id)
+                await door.check(snapshot, self.purses.state, scope.get("client"), request_id, writer)
             call = endpoints.find(method, path, query, headers)
             caller = callers.identify(snapshot, headers, query, time.time())
             if call.endpoint.operation == "models":
@@ -168,7 +168,8 @@ class Gateway:
         try:
             await self._watched(exchange, receive)
             result = "ok"
-        except Refusal as refusal:
+        except Refusal as found:
+            refusal = await exchange.counted(found)
             result = "failed" if exchange.tries and exchange.tries.made else "refused"
             record.error_kind, record.error_message = refusal.code or refusal.type, refusal.message
             status = refusal.status

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from providers.upstream import Attempt
 from providers.wire.errors import Refusal
+from routing.addresses import Rule
 from routing.gateway.writer import Header
 from routing.money import plain, usd
 from routing.snapshot import Budget, Limit
@@ -80,9 +81,12 @@ def too_many_from_address(limit: int, seconds: float) -> Refusal:
     )
 
 
-def address_refused(reason: str) -> Refusal:
+def address_refused(rule: Rule | None, now: float) -> Refusal:
+    """``rule`` keeps it out; None: no rule lets it in. ``now`` is Unix time."""
+    reason, until = (rule.reason, rule.until) if rule is not None else ("", None)
     words = f"Requests from this address are not taken{': ' + reason if reason else ''}."
-    return Refusal(403, words, type="permission_error", code="address_not_allowed")
+    wait = until - now if until is not None else None
+    return Refusal(403, words, type="permission_error", code="address_not_allowed", retry_after=wait)
 
 
 # -- headers ----------------------------------------------------------------------------------------------------------

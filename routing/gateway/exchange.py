@@ -134,6 +134,19 @@ class Exchange:
         self.record.notes, self.record.skips = self.tries.notes, self.tries.skips
         return ticket
 
+    async def counted(self, refusal: Refusal) -> Refusal:
+        """A request that was refused before it came to the gate is one all the same: it counts at the caller's limits,
+        and what it is told says how much is left. Another refusal when no more than that was left."""
+        if self.ticket is not None or not self.record.caller.limits:
+            return refusal
+        nothing = Demand(self.call.endpoint.operation, b"")
+        self.ticket = Ticket(self.purses, self.snapshot, self.record, self.writer, nothing)
+        try:
+            await self.ticket.enter()
+        except Refusal as limited:
+            return limited
+        return refusal
+
     def _pace(self, attempt: Attempt) -> Pace:
         return self.snapshot.providers[attempt.entry.id].paces.get(attempt.link.connection_id, NO_PACE)
 

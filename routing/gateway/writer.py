@@ -51,6 +51,11 @@ class Writer:
         self._id += headers
 
     @property
+    def format(self) -> str:
+        """The id of the client's format."""
+        return self._format.id
+
+    @property
     def started(self) -> bool:
         return self.status != 0
 

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from django.utils import timezone
 
+from providers.models import Connection
 from routing.models import AddressMode, ApiKey, GatewaySettings, IpRule, Limit
 from tests import simulator as sim
 from tests.routing.conftest import HELLO, Client
@@ -149,6 +150,18 @@ def test_a_request_that_nobody_can_answer_counts(client: Client, upstream: Any) 
     assert client.chat().status_code == 429
 
 
+def test_a_request_that_is_refused_before_counts_and_is_told_of_limits(client: Client, upstream: Any) -> None:
+    limited(client, requests_per_minute=3, tokens_per_minute=1000, parallel=1)
+    unknown, malformed = client.chat(model="acme/nothing"), client.http.post("/chat/completions", content=b"{")
+    assert (unknown.status_code, malformed.status_code) == (404, 400)
+    told = [reply.headers["x-ratelimit-remaining-requests"] for reply in (unknown, malformed)]
+    assert told == ["2", "1"]
+    answered = client.chat()
+    assert (answered.status_code, answered.headers["x-ratelimit-remaining-requests"]) == (200, "0")
+    assert client.chat(model="acme/nothing").status_code == 429
+    assert upstream.count == 1
+
+
 # -- addresses --------------------------------------------------------------------------------------------------------
 def test_an_address_has_a_limit_before_its_key_is_looked_at(client: Client, upstream: Any) -> None:
     settings(requests_per_address=3)
@@ -160,6 +173,11 @@ def test_an_address_has_a_limit_before_its_key_is_looked_at(client: Client, upst
     assert refused.status_code == 429
     assert "this address" in refused.json()["error"]["message"]
     assert int(refused.headers["retry-after"]) > 0
+    assert refused.headers["x-ratelimit-limit-requests"] == "3"
+    assert refused.headers["x-ratelimit-remaining-requests"] == "0"
+    anthropic = client.http.post("/messages", json={})
+    assert anthropic.headers["anthropic-ratelimit-requests-remaining"] == "0"
+    assert anthropic.headers["anthropic-ratelimit-requests-reset"].endswith("Z")
 
 
 def test_blocks_bans_and_allowed_addresses(client: Client, upstream: Any) -> None:
@@ -175,13 +193,30 @@ def test_blocks_bans_and_allowed_addresses(client: Client, upstream: Any) -> Non
     refused = rules(AddressMode.BLOCK, block)
     assert refused.status_code == 403
     assert refused.json()["error"]["message"] == "Requests from this address are not taken: tests."
-    assert refused.json()["error"]["code"] == "address_not_allowed"
+    assert refused.json()["error"]["code"] == "address_not_allowed" and "retry-after" not in refused.headers
     assert client.http.post("/messages", json={}).json()["error"]["type"] == "permission_error"
     assert rules(AddressMode.OFF, IpRule(network="127.0.0.0/8")).status_code == 200
     assert rules(AddressMode.ALLOW, IpRule(network="192.0.2.0/24", allow=True)).status_code == 403
     assert rules(AddressMode.ALLOW, allow).status_code == 200
     assert rules(AddressMode.ALLOW_FIRST, IpRule(network="127.0.0.0/8"), allow).status_code == 200
     ban = IpRule(network="127.0.0.1", until=timezone.now() + timedelta(hours=1))
-    assert rules(AddressMode.ALLOW_FIRST, ban, IpRule(network="127.0.0.1", allow=True)).status_code == 403
+    banned = rules(AddressMode.ALLOW_FIRST, ban, IpRule(network="127.0.0.1", allow=True))
+    assert banned.status_code == 403 and 3500 < int(banned.headers["retry-after"]) <= 3600
     over = IpRule(network="127.0.0.1", until=timezone.now() - timedelta(seconds=1))
     assert rules(AddressMode.BLOCK, over).status_code == 200
+
+
+# -- the pace of connections ------------------------------------------------------------------------------------------
+def test_a_turn_that_does_not_come_is_told_as_that(client: Client, upstream: Any) -> None:
+    """Nothing failed: the words say so, and when a request may start is known."""
+    Connection.objects.update(requests_per_minute=1)
+    settings(queue_seconds=0)
+    client.gateway.settle()
+    assert client.chat().status_code == 200
+    refused = client.chat()
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"]) == (429, "all_connections_busy")
+    assert error["message"] == "Every connection that could answer is asked as often as it may be. Try again later."
+    assert 55 <= int(refused.headers["retry-after"]) <= 60
+    [skip] = [skip for record in client.gateway.records(2) for skip in record.skips]
+    assert skip["why"] == "queue_too_long" and 55 < skip["seconds"] <= 60
