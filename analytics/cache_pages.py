@@ -21,6 +21,7 @@ class CacheForm(forms.ModelForm):
     class Meta:
         model = CacheSettings
         fields = tuple(Caching.__dataclass_fields__)
+        widgets = {"semantic_model": forms.TextInput(attrs={"class": "o-ltr", "spellcheck": "false"})}
 
 
 class FlushForm(forms.Form):

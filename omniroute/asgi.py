@@ -33,7 +33,7 @@ from routing.gateway.consumer import Gateway
 from routing.gateway.endpoints import is_client_path as is_client_api
 from routing.gateway.exchange import Limits
 from routing.gateway.outcome import Outcome
-from routing.gateway.replay import open_repeats, open_shelf
+from routing.gateway.replay import open_index, open_repeats, open_shelf
 from routing.health import HealthSync, claim_probe
 from routing.publish import Publisher
 from routing.state import Window, open_state
@@ -68,6 +68,7 @@ class Runtime:
             state=state,
             ledger=ledger.standing,
             shelf=open_shelf(settings.REDIS_URL),
+            index=open_index(settings.REDIS_URL),
             repeats=open_repeats(settings.REDIS_URL, current().redis_timeout_ms / 1000),
         )
         self.publisher = Publisher(self.gateway.publish)

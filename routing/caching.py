@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 from redis import Redis
 from redis.exceptions import RedisError
 
+from providers.wire.errors import Refusal
+from routing import publish
 from routing.gateway.replay.shared import INDEX, PREFIX, TIMEOUT
+from routing.gateway.replay.shared_index import SCOPES, STREAM
 from routing.gateway.replay.shelf import LIVE
 from routing.models import CacheFlush
+from routing.resolve import Leaf, Node, find
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,36 @@ def fill() -> Fill:
     return Fill("redis", len(members), sum(int(member.split(b" ")[1]) for member in members))
 
 
+def model_fault(name: str) -> str | None:
+    """Why a name cannot stand for the embeddings model, as the configuration is now; None when it can. One whose
+    provider only lacks a connection now can."""
+    try:
+        node = find(publish.build(), name)
+    except Refusal as refusal:
+        if refusal.code == "ambiguous_model":
+            return _("Several providers have “%(name)s”; write provider/model.") % {"name": name}
+        return None if refusal.status == 503 else _("There is no model “%(name)s”.") % {"name": name}
+    if any(map(_embeds, _leaves(node))):
+        return None
+    return _("“%(name)s” makes no embeddings.") % {"name": name}
+
+
+def _leaves(node: Node) -> Iterator[Leaf]:
+    if isinstance(node, Leaf):
+        yield node
+        return
+    for child, _weight in node.children:
+        yield from _leaves(child)
+
+
+def _embeds(leaf: Leaf) -> bool:
+    """Whether its provider embeds, and nothing says that the model is for something else. Of operators' own models
+    only their names are known."""
+    model = leaf.provider.entry.models.get(leaf.model)
+    other = model is not None and not model.own and model.operation != "embeddings"
+    return leaf.provider.speaking(leaf.model).has("embeddings") and not other
+
+
 def _empty_redis() -> None:
     if not settings.REDIS_URL:
         return
@@ -55,6 +91,9 @@ def _empty_redis() -> None:
             for start in range(0, len(keys), 500):
                 redis.unlink(*keys[start : start + 500])
             redis.delete(INDEX)
+            if scopes := redis.zrange(SCOPES, 0, -1):
+                redis.unlink(*(STREAM + name.decode() for name in scopes))
+            redis.delete(SCOPES)
     except (RedisError, OSError):
         return  # what it holds is not given any more, and goes by itself
 

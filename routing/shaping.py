@@ -11,6 +11,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from providers.bounds import LONGEST_NAME, no_spaces
+
 TAKEN_KIND = _("There is a policy of this kind for it already; change that one.")
 
 
@@ -79,9 +81,11 @@ class Policy(models.Model):
 
 
 def has_embeddings(value: bool) -> None:
-    """Validator. Raises ValidationError when the semantic cache cannot work here."""
+    """Raises ValidationError when the semantic cache cannot work here without a model."""
     if value and find_spec("wordllama") is None:
-        raise ValidationError(_("The semantic cache needs a package: pip install 'omniroute[semantic]'."))
+        raise ValidationError(
+            _("Without a model the semantic cache needs a package: pip install 'omniroute[semantic]'.")
+        )
 
 
 class CacheSettings(models.Model):
@@ -110,8 +114,12 @@ class CacheSettings(models.Model):
         help_text=_("Of one process without Redis; Redis bounds its own."),
     )  # fmt: skip
     semantic = models.BooleanField(
-        _("also questions that mean the same"), default=False, validators=[has_embeddings],
+        _("also questions that mean the same"), default=False,
         help_text=_("Of chats whose other words are the same. Needs kept answers."),
+    )  # fmt: skip
+    semantic_model = models.CharField(
+        _("embeddings model"), max_length=LONGEST_NAME, blank=True, default="", validators=[no_spaces],
+        help_text=_("As clients name it; asked for every such question, at its price. Empty: a small one, offline."),
     )  # fmt: skip
     semantic_percent = models.PositiveIntegerField(
         _("how near, in percent"), default=95, validators=[MinValueValidator(70), MaxValueValidator(100)]
@@ -140,6 +148,16 @@ class CacheSettings(models.Model):
         """Raises ValidationError."""
         if self.semantic and not self.exact:
             raise ValidationError({"semantic": _("Questions that mean the same need kept answers.")})
+        if self.semantic and self.semantic_model:
+            from routing import caching
+
+            if fault := caching.model_fault(self.semantic_model):
+                raise ValidationError({"semantic_model": fault})
+        elif self.semantic:
+            try:
+                has_embeddings(self.semantic)
+            except ValidationError as wrong:
+                raise ValidationError({"semantic": wrong}) from None
 
     @classmethod
     def load(cls) -> CacheSettings:

@@ -164,6 +164,7 @@ class Caching:
     max_entries: int = 1000
     max_mb: int = 64  # of one process's memory
     semantic: bool = False
+    semantic_model: str = ""  # as clients name it, makes the vectors; "": made offline
     semantic_percent: int = 95  # how near two questions must be
     semantic_entries: int = 1000  # per caller
     idempotency_seconds: int = 5  # 0: the header is not looked at

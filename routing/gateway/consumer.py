@@ -18,6 +18,7 @@ from providers.wire.errors import Refusal
 from providers.wire.formats import FORMATS
 from routing.board import Board
 from routing.gateway import callers, door, endpoints
+from routing.gateway.aside import Aside
 from routing.gateway.asking import Memory
 from routing.gateway.attempts import Claim
 from routing.gateway.endpoints import Call, Endpoint
@@ -27,7 +28,7 @@ from routing.gateway.listing import listed
 from routing.gateway.outcome import Outcome
 from routing.gateway.purses import Ledger, Purses
 from routing.gateway.record import Record
-from routing.gateway.replay import Elsewhere, Replays, Shelf
+from routing.gateway.replay import Elsewhere, Index, Replays, Shelf
 from routing.gateway.stored import STORED, answer_stored
 from routing.gateway.writer import Send, Writer
 from routing.snapshot import Caller, Snapshot
@@ -59,6 +60,7 @@ class Gateway:
         ledger: Ledger | None = None,
         shelf: Shelf | None = None,
         repeats: Shelf | None = None,
+        index: Index | None = None,
     ) -> None:
         self._sink, self._complain, self._reject = sink, complain, reject
         self._limits, self._claim = limits or Limits(), claim
@@ -67,12 +69,13 @@ class Gateway:
         self.purses = Purses(state or LocalState(), ledger)
         others = self.purses.state.others
         self.replays = Replays(
-            shelf, Elsewhere(others, repeats) if others is not None and repeats is not None else None
+            shelf, Elsewhere(others, repeats) if others is not None and repeats is not None else None, index
         )
         self.board.paces.others = others
         self.snapshot: Snapshot | None = None
         self.in_flight = 0
         self._ids = request_ids()
+        self._aside = Aside(sink, self._ids, complain)
         self._upstream: Upstream | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._hearing: asyncio.Task[None] | None = None
@@ -161,6 +164,7 @@ class Gateway:
             writer=writer,
             record=record,
             call=call,
+            aside=self._aside,
             claim=self._claim,
             headers=scope["headers"],
         )
@@ -185,14 +189,7 @@ class Gateway:
             record.error_kind, record.error_message, status = "internal_error", type(mistake).__name__, 502
             await writer.refuse(Refusal(502, NOT_FOR_500, type="server_error", code="internal_error"))
         finally:
-            if exchange.tries is not None:
-                exchange.tries.abandoned(record.error_kind or result)
-            if result != "ok":
-                record.ended_badly(charge=snapshot.switches.charge_without_output, left=result == "client_gone")
-            if exchange.ticket is not None:
-                exchange.ticket.close()
-            heard = exchange.upstream.ear.taken()
-            self._sink(record.outcome(result, writer.status or status, monotonic(), heard))
+            self._sink(exchange.ended(result, status))
 
     async def _watched(self, exchange: Exchange, receive: Receive) -> None:
         """Read the body and answer, each in its time; stop at once when the client leaves (ClientGone)."""

@@ -39,6 +39,7 @@ MODELS = Endpoint("openai_chat", "models", "GET")
 RESPONSES = Endpoint("openai_responses", "chat")
 MESSAGES = Endpoint("anthropic", "chat")
 COUNT_MESSAGES = Endpoint("anthropic", "count")
+EMBEDDINGS = Endpoint("openai_chat", "embeddings")
 
 ENDPOINTS: Mapping[str, Endpoint] = {
     "/chat/completions": CHAT,
@@ -48,7 +49,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "/responses/input_tokens": Endpoint("openai_responses", "count"),
     "/messages": MESSAGES,
     "/messages/count_tokens": COUNT_MESSAGES,
-    "/embeddings": Endpoint("openai_chat", "embeddings"),
+    "/embeddings": EMBEDDINGS,
     "/images/generations": Endpoint("openai_chat", "images"),
     "/audio/transcriptions": Endpoint("openai_chat", "transcription"),
     "/audio/speech": Endpoint("openai_chat", "speech"),

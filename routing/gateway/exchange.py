@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from providers.failures import classify
 from providers.transport.base import Timeouts, TransportError
@@ -19,6 +20,7 @@ from routing.gateway.attempts import NO_PACE, Claim, Tries
 from routing.gateway.counting import count
 from routing.gateway.endpoints import Call, Headers
 from routing.gateway.lanes import Answer, Lane, Prepared
+from routing.gateway.outcome import Outcome
 from routing.gateway.policies import Rule
 from routing.gateway.purses import Purses
 from routing.gateway.record import Record
@@ -33,6 +35,9 @@ from routing.reserves import reserved
 from routing.resolve import is_single, left_out, resolve
 from routing.sessions import session_of
 from routing.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from routing.gateway.aside import Aside
 
 monotonic = time.monotonic
 UNSAFE = re.compile(r"[^A-Za-z0-9_.,\[\]-]")  # names of what was dropped may hold a client's own words
@@ -67,6 +72,7 @@ class Exchange:
     writer: Writer
     record: Record
     call: Call
+    aside: Aside
     claim: Claim | None = None  # the one probe of an open circuit breaker
     headers: Headers = ()
     tries: Tries | None = None
@@ -251,6 +257,17 @@ class Exchange:
         self.tries.answered()
         await self.writer.end_stream()
         self.finished = True
+
+    def ended(self, result: str, status: int) -> Outcome:
+        """The end, exactly once: what is held is given back. ``status`` is the client's, where nothing was written."""
+        record = self.record
+        if self.tries is not None:
+            self.tries.abandoned(record.error_kind or result)
+        if result != "ok":
+            record.ended_badly(charge=self.snapshot.switches.charge_without_output, left=result == "client_gone")
+        if self.ticket is not None:
+            self.ticket.close()
+        return record.outcome(result, self.writer.status or status, monotonic(), self.upstream.ear.taken())
 
     async def told(self) -> None:
         """The client has its answer: whoever keeps it does so now."""

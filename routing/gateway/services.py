@@ -68,10 +68,10 @@ async def answer(
         draft = Draft(operation=operation, format=record.client_format, fields=fields)
         return Question(draft=draft, model=job.model, name=name, stream=job.stream)
 
-    await exchange.replays.through(exchange, question, lambda: _ask(exchange, operation, job, body))
+    await exchange.replays.through(exchange, question, lambda: ask(exchange, operation, job, body))
 
 
-async def _ask(exchange: Exchange, operation: str, job: Job, body: bytes) -> None:
+async def ask(exchange: Exchange, operation: str, job: Job, body: bytes) -> None:
     """Have somebody answer. Raises Refusal."""
     demand = Demand(operation, body, getattr(job, "fields", {}), job.most)
     ticket = exchange.begin(job.model, demand, able=lambda attempts: _told(attempts, operation, job, exchange.record))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
@@ -16,11 +15,13 @@ from msgspec.structs import replace
 from providers.wire.errors import Refusal, UpstreamFailure
 from routing.gateway.relay import KeepAlive
 from routing.gateway.replay.elsewhere import Elsewhere, Job
+from routing.gateway.replay.index import Index, MemoryIndex
 from routing.gateway.replay.kept import Kept, Tape
-from routing.gateway.replay.meaning import Meanings
+from routing.gateway.replay.meaning import Meanings, Search
 from routing.gateway.replay.once import MOST_SLOTS, Once, Slot
 from routing.gateway.replay.question import Question, answerers, scope_of
 from routing.gateway.replay.shared import SharedShelf
+from routing.gateway.replay.shared_index import SharedIndex
 from routing.gateway.replay.shelf import MemoryShelf, Shelf, flushed
 from routing.gateway.replay.telling import tell, worth_keeping
 from routing.resolve import resolve
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from routing.gateway.endpoints import Headers
     from routing.gateway.exchange import Exchange
 
-__all__ = ["Elsewhere", "Question", "Replays", "Shelf", "open_repeats", "open_shelf"]
+__all__ = ["Elsewhere", "Index", "Question", "Replays", "Shelf", "open_index", "open_repeats", "open_shelf"]
 
 Run = Callable[[], Awaitable[None]]
 LONGEST_KEPT = 4 * 1024 * 1024  # bytes of one answer in the cache
@@ -53,6 +54,11 @@ def open_repeats(url: str | None, timeout: float) -> Shelf | None:
 def open_shelf(url: str | None) -> Shelf:
     """The shelf of an installation: shared when there is a Redis."""
     return SharedShelf(url) if url else MemoryShelf()
+
+
+def open_index(url: str | None) -> Index:
+    """Likewise where questions are found by their meaning."""
+    return SharedIndex(url) if url else MemoryIndex()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +84,23 @@ def wish_of(headers: Headers) -> Wish:
 class Replays:
     """All kept answers of a gateway. Belongs to one event loop."""
 
-    def __init__(self, shelf: Shelf | None = None, elsewhere: Elsewhere | None = None) -> None:
+    def __init__(
+        self, shelf: Shelf | None = None, elsewhere: Elsewhere | None = None, index: Index | None = None
+    ) -> None:
         self.shelf: Shelf = shelf or MemoryShelf()
         self.elsewhere = elsewhere
-        self.once, self.meanings = Once(), Meanings()
-        self._one = asyncio.Lock()  # the index is looked through in a thread, by one at a time
+        self.once, self.meanings = Once(), Meanings(index)
 
     def follow(self, snapshot: Snapshot) -> None:
         """New settings: other bounds, and what was flushed goes."""
         caching = snapshot.caching
         self.shelf.bound(caching.max_entries, caching.max_mb * 1024 * 1024)
         self.shelf.sweep(snapshot.flushed)
+        self.meanings.follow(snapshot.flushed.get("", 0.0))
 
     async def aclose(self) -> None:
         await self.shelf.aclose()
+        await self.meanings.index.aclose()
         if self.elsewhere is not None:
             await self.elsewhere.aclose()
 
@@ -123,45 +132,33 @@ class Replays:
         if kept is not None:
             await self._tell(exchange, question, kept, "hit")
             return
-        search = await self._search(exchange, question, scope, who)
-        if (
-            search is not None
-            and search.key is not None
-            and (near := await self._get(exchange, search.key)) is not None
-        ):
-            await self._tell(exchange, question, near, "semantic")
-            return
+        search = None
+        if exchange.snapshot.caching.semantic:
+            search = await self.meanings.look_up(exchange, question, scope, who)
+        for near in search.keys if search is not None else ():
+            if (kept := await self._get(exchange, near)) is not None:
+                await self._tell(exchange, question, kept, "semantic")
+                return
         record.cache = "miss"
         with _taped(exchange, LONGEST_KEPT) as tape:
 
             async def keep() -> None:
                 made = self._made(exchange, question, tape)
                 if made is not None:
-                    await self._put(exchange.snapshot.caching, scope, key, made, search)
+                    await self._put(exchange.snapshot.caching, key, made, search)
 
             exchange.keepers.append(keep)
             await run()
             await exchange.told()
 
-    async def _put(self, caching: Caching, scope: str, key: str, made: Kept, search: Search | None) -> None:
-        await self.shelf.put(key, made, caching.ttl_seconds)
-        if search is not None:
-            self.meanings.add(scope, search.rest, search.text, search.vector, key, caching.semantic_entries)
+    async def _put(self, caching: Caching, key: str, made: Kept, search: Search | None) -> None:
+        if await self.shelf.put(key, made, caching.ttl_seconds) and search is not None:
+            until = time.time() + caching.ttl_seconds
+            await self.meanings.remember(search, key, until, caching.semantic_entries)
 
     async def _get(self, exchange: Exchange, key: str) -> Kept | None:
         kept = await self.shelf.get(key)
         return None if kept is None or flushed(kept, exchange.snapshot.flushed) else kept
-
-    async def _search(self, exchange: Exchange, question: Question, scope: str, who: str) -> Search | None:
-        caching = exchange.snapshot.caching
-        meant = question.meaning(scope, who) if caching.semantic else None
-        if meant is None:
-            return None
-        rest, text = meant
-        async with self._one:
-            threshold = caching.semantic_percent / 100
-            key, vector = await asyncio.to_thread(self.meanings.find, scope, rest, text, threshold)
-        return None if vector is None else Search(rest, text, key, vector)
 
     def _made(self, exchange: Exchange, question: Question, tape: Tape) -> Kept | None:
         """What may be kept of an answer that was given; None when it is none that would be given again."""
@@ -266,16 +263,6 @@ class Replays:
         tokens = usage.input + usage.output if usage is not None else 0
         usd = f"{cost:f}" if cost is not None else "0"
         return replace(kept, include_usage=question.include_usage, tokens=tokens, usd=usd)
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """A question looked up by its meaning: where it belongs, and whose answer would do."""
-
-    rest: str
-    text: str
-    key: str | None
-    vector: Any
 
 
 @contextlib.contextmanager

@@ -1,39 +1,30 @@
-"""Questions that mean the same though they are worded otherwise. Needs the optional package ``wordllama``.
+"""Questions that mean the same though they are worded otherwise.
 
-Its vectors know what words a text is made of, not how they hang together: "not safe" lies next to "safe". So numbers
-and words of negation must be the same as well.
+Vectors know what a text is about better than what it says: "not safe" lies next to "safe". So numbers and words of
+negation must be the same as well.
 """
 
 from __future__ import annotations
 
-import logging
+import asyncio
 import re
-from collections import OrderedDict
-from functools import cache
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-log = logging.getLogger(__name__)
+from routing.gateway.replay.embedder import Embedder
+from routing.gateway.replay.index import Index, MemoryIndex, Row, nearest
+from routing.gateway.replay.question import Question
+
+if TYPE_CHECKING:
+    from routing.gateway.exchange import Exchange
+
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 NEGATION = re.compile(
     r"\b(?:not|no|never|none|neither|nor|without|cannot|except|un(?:able|safe|like)|\w+n['’]t"
     r"|nicht|kein\w*|nie|ohne|pas|jamais|sans|não|nao|nunca|sem|nunca|sin|non|mai|senza|niet|geen|не|нет|без|ikke|inte)\b",
     re.IGNORECASE,
 )
-MOST_SCOPES = 1000
-Row = tuple[str, tuple[str, ...], Any]  # key of the answer, what must be the same, vector
-
-
-@cache
-def model() -> Any | None:
-    """The embeddings, from the package's own folder; None when it is not installed."""
-    try:
-        import wordllama
-    except ImportError:
-        log.error("The semantic cache is on, but wordllama is not installed: pip install 'omniroute[semantic]'.")
-        return None
-    folder = Path(wordllama.__file__).parent
-    return wordllama.WordLlama.load(cache_dir=folder, disable_download=True)
+FEW = 50  # rows that are compared at once, more beside the event loop
 
 
 def fixed(text: str) -> tuple[str, ...]:
@@ -41,49 +32,51 @@ def fixed(text: str) -> tuple[str, ...]:
     return (*NUMBER.findall(text), "|", *sorted(word.lower() for word in NEGATION.findall(text)))
 
 
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A question looked up by its meaning. ``keys``: whose answers would do, the nearest question's first; the rest is
+    what it will be found by itself."""
+
+    scope: str
+    place: str
+    same: tuple[str, ...]
+    vector: bytes
+    keys: tuple[str, ...] = ()
+
+
 class Meanings:
-    """Questions by what surrounds them. Bounded per caller, the oldest goes. Called in a thread, one at a time."""
+    """One per gateway."""
 
-    def __init__(self) -> None:
-        self._scopes: OrderedDict[str, OrderedDict[str, list[Row]]] = OrderedDict()
-        self._counts: dict[str, int] = {}
+    def __init__(self, index: Index | None = None) -> None:
+        self.index: Index = index or MemoryIndex()
+        self.embedder = Embedder()
+        self._emptied = 0.0
 
-    def find(self, scope: str, rest: str, text: str, threshold: float) -> tuple[str | None, Any]:
-        """The key of the nearest answer that is near enough, and the text's vector, for :meth:`add`."""
-        embeddings = model()
-        if embeddings is None:
-            return None, None
-        vector = embeddings.embed([text], norm=True)[0]
-        must = fixed(text)
-        best, found = threshold, None
-        groups = self._scopes.get(scope)
-        for key, same, other in groups.get(rest, []) if groups is not None else []:
-            if same == must and (near := float(vector @ other)) >= best:
-                best, found = near, key
-        return found, vector
+    def follow(self, emptied: float) -> None:
+        """All answers were flushed then (Unix time)."""
+        if emptied != self._emptied:
+            self._emptied = emptied
+            self.index.clear()
 
-    def add(self, scope: str, rest: str, text: str, vector: Any, key: str, most: int) -> None:
-        """Remember a question whose answer is kept under ``key``."""
-        groups = self._scopes.setdefault(scope, OrderedDict())
-        self._scopes.move_to_end(scope)
-        rows = groups.setdefault(rest, [])
-        groups.move_to_end(rest)
-        rows.append((key, fixed(text), vector))
-        self._counts[scope] = self._counts.get(scope, 0) + 1
-        while self._counts[scope] > most:
-            self._drop_oldest(scope)
-        if len(self._scopes) > MOST_SCOPES:
-            gone, _ = self._scopes.popitem(last=False)
-            del self._counts[gone]
+    async def look_up(self, exchange: Exchange, question: Question, scope: str, who: str) -> Search | None:
+        """None for a question that has no meaning to look at, or while none can be found out."""
+        caching = exchange.snapshot.caching
+        meant = question.meaning(scope, who)
+        if meant is None or not await self.index.catch_up(scope, caching.semantic_entries):
+            return None
+        rest, text = meant
+        found = await self.embedder.embedded(exchange, text)
+        if found is None:
+            return None
+        place, same = f"{rest} {found.by}", fixed(text)
+        rows = [row for row in self.index.near(scope, place) if row.same == same]
+        threshold = caching.semantic_percent / 100
+        if len(rows) > FEW:
+            keys = await asyncio.to_thread(nearest, found.vector, rows, threshold)
+        else:
+            keys = nearest(found.vector, rows, threshold)
+        return Search(scope, place, same, found.vector, tuple(keys))
 
-    def clear(self) -> None:
-        self._scopes.clear()
-        self._counts.clear()
-
-    def _drop_oldest(self, scope: str) -> None:
-        groups = self._scopes[scope]
-        rest = next(iter(groups))
-        groups[rest].pop(0)
-        if not groups[rest]:
-            del groups[rest]
-        self._counts[scope] -= 1
+    async def remember(self, search: Search, key: str, until: float, most: int) -> None:
+        """Its answer is kept under ``key`` now."""
+        await self.index.add(search.scope, Row(search.place, search.same, search.vector, key, until), most)

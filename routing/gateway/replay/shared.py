@@ -20,6 +20,21 @@ TIMEOUT, PAUSE = 0.2, 5.0  # seconds
 AWAY = (RedisError, OSError, TimeoutError)
 
 
+class Pause:
+    """True while Redis is not asked, since it was away. ``then``: what comes of it, for the log."""
+
+    def __init__(self, then: str) -> None:
+        self._then, self._until = then, 0.0
+
+    def __bool__(self) -> bool:
+        return time.monotonic() < self._until
+
+    def begin(self, wrong: Exception) -> None:
+        if not self:
+            log.warning("Redis is away, %s: %s", self._then, wrong)
+        self._until = time.monotonic() + PAUSE
+
+
 class SharedShelf:
     """``name`` parts it from other shelves of the same Redis, which may take ``timeout`` seconds."""
 
@@ -27,26 +42,26 @@ class SharedShelf:
         self._index, self._prefix = name, f"{name}:"
         self._redis: Any = Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
         self._entries = 1000
-        self._until = 0.0  # monotonic: until then nobody asks
+        self._pause = Pause("nothing is found in the cache")
 
     def bound(self, entries: int, size: int) -> None:
         """Redis bounds its memory itself (``maxmemory``); here answers are counted."""
         self._entries = entries
 
     async def get(self, key: str) -> Kept | None:
-        if time.monotonic() < self._until:
+        if self._pause:
             return None
         try:
             raw = await self._redis.get(self._prefix + key)
             return decode(raw) if raw is not None else None
         except AWAY as wrong:
-            self._rest(wrong)
+            self._pause.begin(wrong)
         except msgspec.MsgspecError:  # of another version
             pass
         return None
 
     async def put(self, key: str, kept: Kept, seconds: float) -> bool:
-        if time.monotonic() < self._until:
+        if self._pause:
             return False
         raw, now = encode(kept), time.time()
         try:
@@ -59,7 +74,7 @@ class SharedShelf:
             if count > self._entries:
                 await self._shrink(count - self._entries)
         except AWAY as wrong:
-            self._rest(wrong)
+            self._pause.begin(wrong)
             return False
         return True
 
@@ -74,8 +89,3 @@ class SharedShelf:
         gone = await self._redis.zpopmin(self._index, over)
         if gone:
             await self._redis.unlink(*(self._prefix + member.split(b" ")[0].decode() for member, _ in gone))
-
-    def _rest(self, wrong: Exception) -> None:
-        if self._until <= time.monotonic():
-            log.warning("Redis is away, nothing is found in the cache: %s", wrong)
-        self._until = time.monotonic() + PAUSE
