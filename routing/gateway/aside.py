@@ -1,7 +1,7 @@
 """Requests that the gateway makes of itself while it answers a client's: by the same way, each with its own record.
 
-They are the caller's: what the key may use, its tokens per minute and its budgets count. Requests per minute and at
-once do not: a client is not refused what it asked for because of what we ask for. Failures rest nothing that clients'
+They are the caller's: what the key may use and its budgets hold for them, and its limits per minute once more, counted
+apart: a client is not refused what it asked for because of what we ask for. Failures rest nothing that clients'
 requests go over, for the same reason; the paces of connections hold for all.
 """
 
@@ -100,7 +100,7 @@ class Aside:
             request_id=next(self.ids),
             started_at=time.time(),
             began=monotonic(),
-            caller=_unhurried(outer.record.caller),
+            caller=_counted_apart(outer.record.caller),
             operation=EMBEDDINGS.operation,
             client_format=EMBEDDINGS.format,
             client_address=outer.record.client_address,
@@ -123,11 +123,12 @@ class Aside:
         )
 
 
-def _unhurried(caller: Caller) -> Caller:
-    """The caller without what counts requests."""
+def _counted_apart(caller: Caller) -> Caller:
+    """The caller, as fast as it may ask, with counters of its own."""
     if not caller.limits:
         return caller
-    return replace(caller, limits=tuple(replace(limit, requests=None, parallel=None) for limit in caller.limits))
+    limits = tuple(replace(limit, key=f"aside:{limit.key}", parallel=None) for limit in caller.limits)
+    return replace(caller, limits=limits)
 
 
 def _fault(inner: Exchange) -> str:

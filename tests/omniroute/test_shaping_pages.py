@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
+from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -12,6 +14,9 @@ from rest_framework.test import APIClient
 
 from accounts.models import Team, User
 from analytics.models import UsageRecord
+from omniroute.declarative.apply import apply
+from omniroute.declarative.document import BadDocument
+from omniroute.declarative.export import export
 from routing import keys, publish
 from routing.models import CacheFlush, CacheSettings, Policy
 from routing.snapshot import Caching
@@ -88,6 +93,69 @@ def test_the_cache_page(admin: Client) -> None:
     assert publish.build().caching == Caching(exact=True, ttl_seconds=9)
     admin.post(reverse("cache:flush"), {"model": "acme/large"})
     assert [row.subject for row in CacheFlush.objects.all()] == ["model:acme/large"]
+
+
+WRONG_MODELS = [
+    ("nobody/vectors", "There is no model “nobody/vectors”."),
+    ("mute/own", "“mute/own” makes no embeddings."),
+    ("openai/gpt-5", "“openai/gpt-5” makes no embeddings."),
+]
+
+
+@pytest.fixture
+def embedding(make_provider: Any, settings: Any) -> None:
+    """Providers that embed and that do not, and one of the catalogue."""
+    from providers import catalogue
+    from providers.connections import set_secret
+    from providers.models import Connection
+
+    catalogue.sync()
+    make_provider("acme", "http://127.0.0.1:9/v1", models=("vectors",))
+    make_provider("mute", "http://127.0.0.1:9", format="anthropic", models=("own",))
+    connection = Connection(provider_id="openai", name="main")
+    set_secret(connection, "sk-x")
+    connection.save()
+
+
+@pytest.mark.parametrize(("model", "words"), WRONG_MODELS)
+def test_a_model_that_cannot_embed_is_told_everywhere(
+    admin: Client, api: APIClient, embedding: None, model: str, words: str
+) -> None:
+    said = {"exact": "on", "semantic": "on", "semantic_model": model}
+    assert words in admin.post(reverse("cache:page"), said).content.decode()
+    reply = api.patch("/api/v1/cache-settings/", {**said, "exact": True, "semantic": True}, format="json")
+    assert reply.status_code == 400 and reply.json()["error"]["fields"] == {"semantic_model": [words]}
+    with pytest.raises(BadDocument, match=words):
+        apply(f"cache: {{exact: true, semantic: true, semantic_model: {model}}}", variable={}.get)
+    assert not CacheSettings.objects.exists()
+
+
+def test_a_model_that_embeds_is_taken_and_exported(admin: Client, api: APIClient, embedding: None) -> None:
+    usual = {name: str(getattr(CacheSettings(), name)) for name in Caching.__dataclass_fields__}
+    said = {name: value for name, value in usual.items() if value != "False"} | {"exact": "on", "semantic": "on"}
+    for model in ("acme/vectors", "openai/text-embedding-3-small"):
+        reply = admin.post(reverse("cache:page"), said | {"semantic_model": f" {model} "})
+        assert reply.status_code == 302, reply.context["form"].errors
+        assert publish.build().caching == Caching(exact=True, semantic=True, semantic_model=model)
+    assert 'value="openai/text-embedding-3-small"' in admin.get(reverse("cache:page")).content.decode()
+    assert api.get("/api/v1/cache-settings/").json()["semantic_model"] == model
+    section = yaml.safe_load(export())["cache"]
+    assert section == {"exact": True, "semantic": True, "semantic_model": model}
+    text = yaml.safe_dump({"cache": {**section, "semantic_model": "acme/vectors"}})
+    assert [str(change) for change in apply(text, variable={}.get).changes] == [
+        "~ settings cache (semantic_model openai/text-embedding-3-small → acme/vectors)"
+    ]
+    apply("cache: {semantic_model: null}", variable={}.get)
+    assert CacheSettings.load().semantic_model == ""
+
+
+def test_a_model_needs_no_package(admin: Client, embedding: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("routing.shaping.find_spec", lambda name: None)
+    row = CacheSettings(exact=True, semantic=True)
+    with pytest.raises(ValidationError, match="pip install"):
+        row.full_clean(exclude=["id"])
+    row.semantic_model = "acme/vectors"
+    row.full_clean(exclude=["id"])
 
 
 @pytest.mark.parametrize("name", ["policies:list", "cache:page"])
