@@ -76,6 +76,11 @@ REFUSALS: Mapping[str, Promise] = {
     "budget_unavailable": _("what was spent of a budget cannot be looked up"),
     "model_without_price": _("the model has no price, and a budget must not be exceeded"),
     "all_connections_resting": _("all connections rest"),
+    "all_connections_busy": _("all connections are asked as often as they may be"),
+    "api_key_disabled": _("the key is switched off"),
+    "api_key_expired": _("the key has expired"),
+    "endpoint_not_allowed": _("the key may not ask for this"),
+    "unsupported_operation": _("the provider has nothing of this kind"),
 }
 
 # Where a price is from (providers.entry.Price.source), or why there was nothing to pay.
