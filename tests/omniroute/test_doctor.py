@@ -48,6 +48,16 @@ def test_what_is_wrong_is_said(installed: Path) -> None:
     assert "hidden" not in result.stdout
 
 
+def test_a_database_of_an_older_program_waits_for_its_migrations(installed: Path) -> None:
+    with closing(sqlite3.connect(installed / "omniroute.sqlite3")) as database:
+        database.execute("DELETE FROM django_migrations WHERE name = '0010_opening_text_of_connections'")
+        database.execute("ALTER TABLE providers_connection DROP COLUMN preamble")
+        database.commit()
+    rows = lines(run(installed, "doctor").stdout)
+    assert {name for name, (state, _) in rows.items() if state == "FAIL"} == {"migrations", "secrets"}
+    assert rows["secrets"][1] == "They can be looked at when the migrations are applied."
+
+
 def test_without_an_installation_nothing_is_made(tmp_path: Path) -> None:
     result = run(tmp_path / "data", "doctor")
     assert result.returncode == 1
