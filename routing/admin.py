@@ -162,7 +162,7 @@ class GatewaySettingsAdmin(ModelAdmin):
         )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return super().has_add_permission(request) and not GatewaySettings.objects.exists()
+        return False  # the list makes the row for whoever may change it
 
     def has_delete_permission(self, request: HttpRequest, obj: GatewaySettings | None = None) -> bool:
         return False

@@ -524,6 +524,7 @@ def test_a_combo_must_not_lead_back_to_itself(admin: Client) -> None:
 
 
 def test_the_settings_are_one_row_with_a_notice_per_language(admin: Client) -> None:
+    assert "gatewaysettings/add" not in admin.get(reverse("admin:index")).content.decode()
     reply = admin.get(reverse("admin:routing_gatewaysettings_changelist"), follow=True)
     page = reply.content.decode()
     assert 'name="notice_en"' in page and 'name="notice_ar"' in page and GatewaySettings.objects.count() == 1
