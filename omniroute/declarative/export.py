@@ -14,7 +14,7 @@ from modeltranslation.utils import build_localized_fieldname
 from omniroute.declarative import shaping, spending
 from omniroute.declarative.changes import shown
 from omniroute.declarative.document import escape, plain
-from omniroute.declarative.providing import CONNECTION_DEFAULTS, DEFAULTS
+from omniroute.declarative.providing import CONNECTION_DEFAULTS, DEFAULTS, OPENING_DEFAULTS
 from omniroute.declarative.schema import RESILIENCE, SWITCHES
 from omniroute.i18n.languages import LANGUAGES
 from providers import grants, proxies, registry
@@ -122,7 +122,7 @@ def _connection(row: Connection, names: _Names) -> dict[str, Any]:
     fields: dict[str, Any] = {"provider": row.provider_id, "name": row.name, "priority": row.priority}
     fields |= {
         name: getattr(row, name)
-        for name, usual in CONNECTION_DEFAULTS.items()
+        for name, usual in (CONNECTION_DEFAULTS | OPENING_DEFAULTS).items()
         if name not in ("priority", "enabled") and getattr(row, name) != usual
     }
     if row.parameters:

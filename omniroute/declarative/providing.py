@@ -45,9 +45,9 @@ CONNECTION_DEFAULTS: dict[str, Any] = {
     "max_concurrent": 0,
     "quota_reserve": None,
     "enabled": True,
-    "preamble": "",
-    "adds_preamble": False,
 }
+# And these stay as they are: files of earlier programs do not know them.
+OPENING_DEFAULTS: dict[str, Any] = {"preamble": "", "adds_preamble": False}
 CUSTOM_FORMAT = "openai_chat"
 
 
@@ -192,6 +192,7 @@ def _connection(row: Connection, item: Item, entry: Entry, work: Work) -> None:
         return
     adds = row.adds_preamble
     wanted = {field: item.get(field, default) for field, default in CONNECTION_DEFAULTS.items()}
+    wanted |= {field: item[field] for field in OPENING_DEFAULTS if field in item}
     details = assign(row, {**wanted, "tags": item.get("tags", []), "team": team})
     try:
         connections.check_opening(row)

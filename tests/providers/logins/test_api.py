@@ -152,6 +152,8 @@ def test_the_file_sets_the_opening_text_and_gets_it_back(vendors: Any, logged_in
     apply.apply(written)
     made = Connection.objects.get()
     assert made.preamble == "Hello.\nAgain." and made.adds_preamble
-    apply.apply("version: 1\nconnections: [{provider: claude, name: ada@example.com, auth: oauth}]")
+    without = "version: 1\nconnections: [{provider: claude, name: ada@example.com, auth: oauth%s}]"
+    assert apply.apply(without % "").changes == ()  # as files of earlier programs, which do not know it
+    apply.apply(without % ', adds_preamble: false, preamble: ""')
     made.refresh_from_db()
     assert (made.preamble, made.adds_preamble) == ("", False)
