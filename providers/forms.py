@@ -378,6 +378,9 @@ class OverrideForm(_ProviderForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["tier"].choices = [("", YES_NO_UNSET[0][1]), *Tier.choices]  # type: ignore[attr-defined]
+        for name in ("operations", "overrides"):
+            self.fields[name].widget.attrs["rows"] = 4
         if entry := catalogue.entries().get(self.instance.pk):
             for name in ("name", "alias", "base_url"):
                 self.fields[name].widget.attrs["placeholder"] = getattr(entry, name)
