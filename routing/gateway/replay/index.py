@@ -57,8 +57,8 @@ class Index(Protocol):
 
 # -- vectors ----------------------------------------------------------------------------------------------------------
 def packed(numbers: Sequence[float]) -> bytes | None:
-    """A vector's direction, a signed byte a number: measured on 1536 numbers, angles keep their cosine to 0.0002. None
-    for what has no direction."""
+    """A vector's direction, a signed byte a number. Measured on random vectors: the cosine of two changes by 0.0004 at
+    most with 1536 numbers, 0.0008 with 256. None for what has no direction."""
     largest = max(map(abs, numbers), default=0.0)
     if not largest or not math.isfinite(largest):
         return None
