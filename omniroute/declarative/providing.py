@@ -6,6 +6,8 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from django.db import transaction
+
 from accounts.models import Team
 from omniroute.declarative import ways
 from omniroute.declarative.changes import Work, assign
@@ -209,7 +211,8 @@ def _connection(row: Connection, item: Item, entry: Entry, work: Work) -> None:
     if new or details:
         row.save()
     if row.adds_preamble is not adds:
-        log.warning("connection %s: %s", name, opening.told(row.adds_preamble))
+        said = opening.told(row.adds_preamble)
+        transaction.on_commit(lambda: log.warning("connection %s: %s", name, said))  # not of a dry run
     if new:
         work.added("connection", name)
     else:
