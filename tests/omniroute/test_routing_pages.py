@@ -259,7 +259,7 @@ def test_a_trial_goes_by_the_budgets_of_everybody_and_of_providers(
     assert "a budget is used up" in admin.post(place).content.decode()
     assert LedgerLine.objects.exclude(budget_id=spent.pk).count() == 2
     ledger.adjust(spent.pk, Decimal("-0.5"), "", timezone.now())
-    told = admin.post(f"/api/v1/combos/{row.pk}/test/").json()
+    told = admin.post(f"/api/v1/combos/{row.pk}/test/", content_type="application/json").json()
     assert [(one["step"], one["ok"]) for one in told["results"]] == [("acme/large", True), ("beta/large", True)]
     assert told["winner"]["provider"] == "acme" and told["results"][0]["attempts"][0]["kind"] == "ok"
     assert upstream.count == 4
