@@ -189,10 +189,11 @@ def test_redis_stops_and_comes_back(tmp_path: Path, redis_server: OwnRedis, upst
 
 
 def until_used_up(address: str) -> None:
-    while (reply := ask(address)).status_code != 429:
-        assert reply.status_code == 200 or reply.json()["error"]["code"] == "budget_unavailable"
+    """What a late answer of Redis set aside is given back first: until then the budget is in use, not used up."""
+    while "is used up" not in (reply := ask(address)).text:
+        assert reply.status_code == 200 or reply.json()["error"]["code"] in ("budget_unavailable", "budget_exceeded")
         threading.Event().wait(0.05)
-    assert reply.json()["error"]["code"] == "budget_exceeded"
+    assert (reply.status_code, reply.json()["error"]["code"]) == (429, "budget_exceeded")
 
 
 def paid(upstream: Any) -> int:

@@ -451,7 +451,12 @@ def test_aliases(admin: Api) -> None:
 
 
 def test_switches(admin: Api) -> None:
-    assert admin("get", "settings/") == {**asdict(Switches()), "address_mode": "block", "notice": ""}
+    assert admin("get", "settings/") == {
+        **asdict(Switches()),
+        "address_mode": "block",
+        "ledger_days": 400,
+        "notice": "",
+    }
     for change in ({"breaker_failures": 0}, {"connection_strategy": "best"}, {"max_attempts": 51}):
         admin("patch", "settings/", change, status=400)
     assert admin("patch", "settings/", {"circuit_breaker": False, "notice": "Hello"})["notice"] == "Hello"
