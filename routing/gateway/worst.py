@@ -32,6 +32,9 @@ BOUND_BYTES, USUAL_BYTES = 2, 4  # per token
 RECORDING_BYTES = 100  # of sound per token
 EMBEDDED = re.compile(rb"[A-Za-z0-9+/]{2000,}")  # pictures, sound and documents inside JSON
 EMBEDDED_TOKENS, EMBEDDED_BYTES = 2000, 20  # at least so many each; one for so many bytes
+# Whether there is any such run is found 10 times as fast without a pattern.
+MARKS = bytes(97 if chr(byte).isascii() and (chr(byte).isalnum() or byte in b"+/") else 32 for byte in range(256))
+RUN = b"a" * 2000
 SCANNED_FROM = 16 * 1024
 
 
@@ -97,7 +100,7 @@ class Demand:
         if self.operation == "transcription":
             return len(self.body) // RECORDING_BYTES + 1
         plain, embedded = len(self.body), 0
-        if plain > SCANNED_FROM:
+        if plain > SCANNED_FROM and RUN in self.body.translate(MARKS):
             for found in EMBEDDED.finditer(self.body):
                 size = found.end() - found.start()
                 plain -= size
