@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy
 from accounts.models import User
 from analytics import budgets
 from analytics.models import LedgerLine, UsageRecord
+from providers.deleting import deletion
 from routing.forms.budgets import BudgetForm
 from routing.models import Budget
 from routing.money import MOST_USD
@@ -51,18 +52,14 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
 @permission_required("routing.delete_budget", raise_exception=True)
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Budget, pk=pk)
-    if request.method == "POST":
-        row.delete()
-        messages.success(request, _("The budget is deleted."))
-        return redirect("analytics_budgets:list")
-    context = {
-        "title": str(row),
-        "question": _("Delete the budget %(name)s?") % {"name": row},
-        "warning": _("It holds nobody back within a second, and its ledger can no longer be looked at."),
-        "action": _("Delete"),
-        "back": reverse("analytics_budgets:list"),
-    }
-    return render(request, "parts/confirm.html", context)
+    return deletion(
+        request,
+        row,
+        question=_("Delete the budget %(name)s?") % {"name": row},
+        warning=_("It holds nobody back within a second, and its ledger can no longer be looked at."),
+        done=_("The budget is deleted."),
+        back=reverse("analytics_budgets:list"),
+    )
 
 
 @login_required

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from providers import proxytest
+from providers.deleting import deletion
 from providers.forms import ProxyForm
 from providers.models import Proxy
 
@@ -76,16 +77,12 @@ def proxy_delete(request: HttpRequest, pk: int) -> HttpResponse:
             request, _("%(name)s is in use; choose another way for those who go through it first.") % {"name": row}
         )
         return redirect("proxies:list")
-    if request.method == "POST":
-        row.delete()
-        messages.success(request, _("%(name)s is deleted.") % {"name": row})
-        return redirect("proxies:list")
     warning = _("Whatever went through it because it is for everything is called directly from then on.")
-    context = {
-        "title": str(row),
-        "question": _("Delete the proxy %(name)s?") % {"name": row},
-        "warning": warning if row.is_global else _("Nothing goes through it now."),
-        "action": _("Delete"),
-        "back": reverse("proxies:list"),
-    }
-    return render(request, "parts/confirm.html", context)
+    return deletion(
+        request,
+        row,
+        question=_("Delete the proxy %(name)s?") % {"name": row},
+        warning=warning if row.is_global else _("Nothing goes through it now."),
+        done=_("%(name)s is deleted.") % {"name": row},
+        back=reverse("proxies:list"),
+    )

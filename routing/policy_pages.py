@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from providers.deleting import deletion
 from routing.models import Policy
 from routing.policy_forms import FORMS
 
@@ -44,18 +45,14 @@ def switch(request: HttpRequest, pk: int) -> HttpResponse:
 @permission_required("routing.delete_policy", raise_exception=True)
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Policy, pk=pk)
-    if request.method == "POST":
-        row.delete()
-        messages.success(request, _("The policy is deleted."))
-        return redirect("policies:list")
-    context = {
-        "title": str(row),
-        "question": _("Delete the policy %(name)s?") % {"name": row},
-        "warning": _("Requests go on without it within a second."),
-        "action": _("Delete"),
-        "back": reverse("policies:list"),
-    }
-    return render(request, "parts/confirm.html", context)
+    return deletion(
+        request,
+        row,
+        question=_("Delete the policy %(name)s?") % {"name": row},
+        warning=_("Requests go on without it within a second."),
+        done=_("The policy is deleted."),
+        back=reverse("policies:list"),
+    )
 
 
 def _form(request: HttpRequest, row: Policy) -> HttpResponse:

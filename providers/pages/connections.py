@@ -16,6 +16,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
 from providers import connections, proxies, registry
+from providers.deleting import deletion
 from providers.entry import Entry
 from providers.forms import BulkForm, ConnectionForm
 from providers.models import Connection, Provider, Proxy
@@ -145,15 +146,11 @@ def connections_add(request: HttpRequest, provider_id: str) -> HttpResponse:
 def connection_delete(request: HttpRequest, pk: int) -> HttpResponse:
     connection = get_object_or_404(Connection.objects.select_related("provider"), pk=pk)
     back = row_page(connection.provider)
-    if request.method == "POST":
-        connection.delete()
-        messages.success(request, _("The connection %(name)s is deleted.") % {"name": connection.name})
-        return redirect(back)
-    context = {
-        "title": str(connection),
-        "question": _("Delete the connection %(name)s?") % {"name": connection.name},
-        "warning": _("Its key is forgotten. Requests go to the provider's other connections."),
-        "action": _("Delete"),
-        "back": back,
-    }
-    return render(request, "parts/confirm.html", context)
+    return deletion(
+        request,
+        connection,
+        question=_("Delete the connection %(name)s?") % {"name": connection.name},
+        warning=_("Its key is forgotten. Requests go to the provider's other connections."),
+        done=_("The connection %(name)s is deleted.") % {"name": connection.name},
+        back=back,
+    )

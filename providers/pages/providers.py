@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from providers import overrides, proxies, registry
+from providers.deleting import deletion
 from providers.entry import Entry
 from providers.forms import CustomProviderForm, OverrideForm
 from providers.models import Grant, Provider, Tier
@@ -147,15 +148,12 @@ def provider_edit(request: HttpRequest, provider_id: str) -> HttpResponse:
 def provider_delete(request: HttpRequest, provider_id: str) -> HttpResponse:
     """Custom providers only: a catalogue entry is switched off instead."""
     row = get_object_or_404(Provider, pk=provider_id, custom=True)
-    if request.method == "POST":
-        row.delete()
-        messages.success(request, _("%(name)s is deleted.") % {"name": row})
-        return redirect("providers:list")
-    context = {
-        "title": str(row),
-        "question": _("Delete the provider %(name)s?") % {"name": row},
-        "warning": _("Its connections and their keys are deleted with it. The request log keeps its history."),
-        "action": _("Delete"),
-        "back": row_page(row),
-    }
-    return render(request, "parts/confirm.html", context)
+    return deletion(
+        request,
+        row,
+        question=_("Delete the provider %(name)s?") % {"name": row},
+        warning=_("Its connections and their keys are deleted with it. The request log keeps its history."),
+        done=_("%(name)s is deleted.") % {"name": row},
+        back=row_page(row),
+        then=reverse("providers:list"),
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required, permission_required
@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
+from providers.deleting import deletion
 from routing import combos, publish, trial, words
 from routing.blueprints import BLUEPRINTS, blueprint
 from routing.forms.combos import EMPTY_ROWS, ComboForm, Row, Steps
@@ -138,18 +139,15 @@ def combo_duplicate(request: HttpRequest, pk: int) -> HttpResponse:
 @delete
 def combo_delete(request: HttpRequest, pk: int) -> HttpResponse:
     combo = get_object_or_404(Combo, pk=pk)
-    if request.method == "POST":
-        combo.delete()
-        messages.success(request, _("The combo %(name)s is deleted.") % {"name": combo.name})
-        return redirect("routing:combos")
-    context: dict[str, Any] = {
-        "title": combo.name,
-        "question": _("Delete the combo %(name)s?") % {"name": combo.name},
-        "warning": _("Requests for its name are refused within seconds, and combos that lead to it lose this step."),
-        "action": _("Delete"),
-        "back": reverse("routing:combos"),
-    }
-    return render(request, "parts/confirm.html", context)
+    return deletion(
+        request,
+        combo,
+        title=combo.name,
+        question=_("Delete the combo %(name)s?") % {"name": combo.name},
+        warning=_("Requests for its name are refused within seconds, and combos that lead to it lose this step."),
+        done=_("The combo %(name)s is deleted.") % {"name": combo.name},
+        back=reverse("routing:combos"),
+    )
 
 
 @require_POST

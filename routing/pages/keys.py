@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
+from providers.deleting import deletion
 from routing import keys, spending
 from routing.forms.keys import KeyForm, NewKeyForm
 from routing.pages.shared import person
@@ -67,15 +68,12 @@ def key_switch(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 def key_delete(request: HttpRequest, pk: int) -> HttpResponse:
     key = get_object_or_404(keys.editable_by(person(request)), pk=pk)
-    if request.method == "POST":
-        key.delete()
-        messages.success(request, _("The key %(name)s is deleted.") % {"name": key.name})
-        return redirect("routing:keys")
-    context = {
-        "title": key.name,
-        "question": _("Delete the key %(name)s?") % {"name": key.name},
-        "warning": _("Programs that use it are refused within seconds. The request log keeps its history."),
-        "action": _("Delete"),
-        "back": reverse("routing:keys"),
-    }
-    return render(request, "parts/confirm.html", context)
+    return deletion(
+        request,
+        key,
+        title=key.name,
+        question=_("Delete the key %(name)s?") % {"name": key.name},
+        warning=_("Programs that use it are refused within seconds. The request log keeps its history."),
+        done=_("The key %(name)s is deleted.") % {"name": key.name},
+        back=reverse("routing:keys"),
+    )

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts.models import Team, User
+from providers.deleting import deletion
 from routing import levels, spending
 from routing.forms.limits import LimitForm, NewLimitForm
 from routing.models import ApiKey, Limit, Scope
@@ -58,18 +59,14 @@ def limit_edit(request: HttpRequest, pk: int) -> HttpResponse:
 @permission_required("routing.delete_limit", raise_exception=True)
 def limit_delete(request: HttpRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Limit.objects.select_related("api_key", "user", "team"), pk=pk)
-    if request.method == "POST":
-        row.delete()
-        messages.success(request, _("The limits of %(name)s are deleted.") % {"name": row})
-        return redirect("routing:limits")
-    context = {
-        "title": str(row),
-        "question": _("Delete the limits of %(name)s?") % {"name": row},
-        "warning": _("They hold nobody back within a second. Other limits that apply stay."),
-        "action": _("Delete"),
-        "back": reverse("routing:limits"),
-    }
-    return render(request, "parts/confirm.html", context)
+    return deletion(
+        request,
+        row,
+        question=_("Delete the limits of %(name)s?") % {"name": row},
+        warning=_("They hold nobody back within a second. Other limits that apply stay."),
+        done=_("The limits of %(name)s are deleted.") % {"name": row},
+        back=reverse("routing:limits"),
+    )
 
 
 @login_required
