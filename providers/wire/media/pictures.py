@@ -10,8 +10,9 @@ from typing import ClassVar
 from providers.wire.errors import Kind, Refusal, UpstreamFailure
 from providers.wire.media.bodies import bad_reply, bad_value, encode
 from providers.wire.media.images import Images
-from providers.wire.media.job import Answer, Dialect, Outgoing
-from providers.wire.types import Json, Units, Usage, Value
+from providers.wire.media.job import Answer, Dialect
+from providers.wire.media.told import Told, unsupported
+from providers.wire.types import Json, Usage
 
 MOST_CALLS = 10  # pictures of one request, where each is a call of its own
 SIZE = re.compile(r"([1-9][0-9]{1,4})x([1-9][0-9]{1,4})")
@@ -19,24 +20,15 @@ FORMS = {"image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp"}  # medi
 BASE64, ADDRESS = "b64_json", "url"  # the words of ``response_format``
 
 
-class Pictures(Value, frozen=True, kw_only=True):
-    """An images job for one vendor. ``created``: Unix seconds, which OpenAI's shape has and vendors' have not.
+class Pictures(Told[Images]):
+    """An images job for one vendor.
 
     ``comes_as``: the vendor's pictures, in the words of ``response_format``; ``at_once``: several come of one call.
     """
 
-    job: Images
-    created: int
+    __slots__ = ()
     comes_as: ClassVar[str] = BASE64
     at_once: ClassVar[bool] = False
-
-    @property
-    def model(self) -> str:
-        return self.job.model
-
-    @property
-    def stream(self) -> bool:
-        return self.job.stream
 
     @property
     def count(self) -> int:
@@ -46,27 +38,12 @@ class Pictures(Value, frozen=True, kw_only=True):
 
     def objection(self, dialect: Dialect) -> Refusal | None:
         if self.job.stream:
-            return _cannot("This model's pictures do not come as a stream.", "stream")
+            return unsupported("This model's pictures do not come as a stream.", "stream")
         if self.job.fields.get("response_format") not in (None, self.comes_as):
-            return _cannot(f"This model's pictures come as '{self.comes_as}' only.", "response_format")
+            return unsupported(f"This model's pictures come as '{self.comes_as}' only.", "response_format")
         if not self.at_once and self.count > MOST_CALLS:
             return bad_value("n", f"an integer of at most {MOST_CALLS}")
         return None
-
-    def dump(self, dialect: Dialect, model: str) -> Outgoing:
-        raise NotImplementedError
-
-    def read(self, dialect: Dialect, replies: Sequence[bytes], content_type: str) -> Answer:
-        raise NotImplementedError
-
-    def estimate(self) -> Usage | bytes | None:
-        return self.job.estimate()
-
-    def measured(self, usage: Usage | None) -> Usage | None:
-        return self.job.measured(usage)
-
-    def most(self) -> Units | None:
-        return self.job.most()
 
     def answer(self, pictures: Sequence[Mapping[str, Json]], usage: Usage, *, form: str | None = None) -> Answer:
         """OpenAI's shape. Raises UpstreamFailure without a picture."""
@@ -76,10 +53,6 @@ class Pictures(Value, frozen=True, kw_only=True):
         if form in FORMS:
             whole["output_format"] = FORMS[form]
         return Answer(body=encode(whole), usage=usage)
-
-
-def _cannot(sentence: str, field: str) -> Refusal:
-    return Refusal(400, sentence, code="unsupported_value", param=field)
 
 
 def size_of(fields: Mapping[str, Json]) -> tuple[int, int] | None:

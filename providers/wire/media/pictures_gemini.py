@@ -19,8 +19,10 @@ IMAGEN_RATIOS = ("1:1", "3:4", "4:3", "9:16", "16:9")
 READ = frozenset(("model", "prompt", "n", "response_format", "stream"))
 
 
-class Generated(Pictures, frozen=True, kw_only=True):
+class Generated(Pictures):
     """A model that writes and draws: one picture a call, among the parts of its answer."""
+
+    __slots__ = ()
 
     def dump(self, dialect: Dialect, model: str) -> Outgoing:
         config: dict[str, Json] = {"responseModalities": ["TEXT", "IMAGE"]}
@@ -39,9 +41,10 @@ class Generated(Pictures, frozen=True, kw_only=True):
         return self.answer(pictures, with_units(usage, images=len(pictures)), form=_form(drawn, "mimeType"))
 
 
-class Imagen(Pictures, frozen=True, kw_only=True):
+class Imagen(Pictures):
     """A model that only draws: several pictures a call, and no usage."""
 
+    __slots__ = ()
     at_once: ClassVar[bool] = True
 
     def dump(self, dialect: Dialect, model: str) -> Outgoing:

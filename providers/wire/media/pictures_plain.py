@@ -18,8 +18,10 @@ READ = frozenset(("model", "prompt", "n", "response_format", "stream"))
 RATIOS = ("1:1", "2:3", "3:2", "3:4", "4:3", "9:16", "16:9")
 
 
-class Hyperbolic(Pictures, frozen=True, kw_only=True):
+class Hyperbolic(Pictures):
     """``{model_name, prompt, width, height}`` → ``{images: [{image: base64}]}``; one picture a call."""
+
+    __slots__ = ()
 
     def dump(self, dialect: Dialect, model: str) -> Outgoing:
         said: dict[str, Json] = {"model_name": model, "prompt": self.job.fields["prompt"]}
@@ -35,10 +37,11 @@ class Hyperbolic(Pictures, frozen=True, kw_only=True):
         return self.answer(pictures, with_units(None, images=len(pictures)))
 
 
-class MiniMax(Pictures, frozen=True, kw_only=True):
+class MiniMax(Pictures):
     """``{model, prompt, aspect_ratio, n, response_format}`` → ``{data: {image_urls: […]}}``; what is wrong is told in
     ``base_resp``, and pictures come as addresses only: how others come is not known."""
 
+    __slots__ = ()
     comes_as: ClassVar[str] = ADDRESS
     at_once: ClassVar[bool] = True
 

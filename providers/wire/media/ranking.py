@@ -13,43 +13,20 @@ from providers.wire.errors import Refusal
 from providers.wire.media.bodies import bad_reply, decoded, encode, reply_object
 from providers.wire.media.job import Answer, Dialect, Outgoing, unsaid
 from providers.wire.media.rerank import Rerank
-from providers.wire.types import Json, Units, Usage, Value
+from providers.wire.media.told import Told
+from providers.wire.types import Json
 
 READ = frozenset(("model", "query", "documents", "top_n", "return_documents"))
 FLATTEST = 700.0  # a logit beyond it is 0 or 1 in any case, and would overflow
 
 
-class Ranking(Value, frozen=True, kw_only=True):
-    """A rerank job for one vendor. ``created`` is what jobs of other services need: rerank has no such field."""
+class Ranking(Told[Rerank]):
+    """A rerank job for one vendor."""
 
-    job: Rerank
-    created: int
-
-    @property
-    def model(self) -> str:
-        return self.job.model
-
-    @property
-    def stream(self) -> bool:
-        return self.job.stream
+    __slots__ = ()
 
     def objection(self, dialect: Dialect) -> Refusal | None:
         return self.job.objection(Dialect.COHERE)  # these take texts only, as Cohere does
-
-    def dump(self, dialect: Dialect, model: str) -> Outgoing:
-        raise NotImplementedError
-
-    def read(self, dialect: Dialect, replies: Sequence[bytes], content_type: str) -> Answer:
-        raise NotImplementedError
-
-    def estimate(self) -> Usage | bytes | None:
-        return self.job.estimate()
-
-    def measured(self, usage: Usage | None) -> Usage | None:
-        return self.job.measured(usage)
-
-    def most(self) -> Units | None:
-        return self.job.most()
 
     def ranked(self, scores: Mapping[int, float], content_type: str) -> Answer:
         """Index → relevance, best first, as the client asked for them. Raises UpstreamFailure."""
@@ -58,8 +35,10 @@ class Ranking(Value, frozen=True, kw_only=True):
         return self.job.read(Dialect.COHERE, [encode({"results": results})], content_type)
 
 
-class Nvidia(Ranking, frozen=True, kw_only=True):
+class Nvidia(Ranking):
     """``{model, query: {text}, passages: [{text}]}`` → ``{rankings: [{index, logit}]}``."""
+
+    __slots__ = ()
 
     def dump(self, dialect: Dialect, model: str) -> Outgoing:
         passages = [{"text": text} for text in self.job.texts]
@@ -76,8 +55,10 @@ class Nvidia(Ranking, frozen=True, kw_only=True):
         return self.ranked(scores, content_type)
 
 
-class DeepInfra(Ranking, frozen=True, kw_only=True):
+class DeepInfra(Ranking):
     """``{queries: [q], documents: […]}`` → ``{scores: […]}``, in the order of the documents."""
+
+    __slots__ = ()
 
     def dump(self, dialect: Dialect, model: str) -> Outgoing:
         body = encode({"queries": [self.job.query], "documents": list(self.job.texts)})
@@ -90,8 +71,10 @@ class DeepInfra(Ranking, frozen=True, kw_only=True):
         return self.ranked({index: _number(score) for index, score in enumerate(scores)}, content_type)
 
 
-class Voyage(Ranking, frozen=True, kw_only=True):
+class Voyage(Ranking):
     """The usual shape, but for ``top_k``."""
+
+    __slots__ = ()
 
     def dump(self, dialect: Dialect, model: str) -> Outgoing:
         fields = {**self.job.fields, "model": model, "documents": list(self.job.texts)}

@@ -12,13 +12,13 @@ J = TypeVar("J", bound=Job)
 
 
 class Told(Generic[J]):
-    """The client's job, made for one attempt; what it is billed by does not depend on the vendor. ``created`` (Unix
-    seconds) is what shapes of other services need."""
+    """The client's job, made for one attempt; what it is billed by does not depend on the vendor. ``created``: Unix
+    seconds, which OpenAI's shape has and vendors' have not. A shape adds ``objection``, ``dump`` and ``read``."""
 
-    __slots__ = ("job",)
+    __slots__ = ("created", "job")
 
     def __init__(self, *, job: J, created: int) -> None:
-        self.job = job
+        self.job, self.created = job, created
 
     @property
     def model(self) -> str:
