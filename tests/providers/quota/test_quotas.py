@@ -175,11 +175,11 @@ def heard(row: Connection, used: str, at: float, after: float = 3600, **more: st
 
 def test_headers_are_written_when_they_say_something_new(make_provider: Any) -> None:
     row = make_provider("codex", "http://127.0.0.1:9/v1").connections.get()
-    now = timezone.now().timestamp()
+    start = timezone.now().timestamp() - 600  # a reading of the future would be a clock's that has gone back
 
     def keep(used: str, seconds: float) -> tuple[float | None, bool]:
         before = publish.version()
-        quotas.keep_heard([heard(row, used, now + seconds, after=3600 - seconds)])
+        quotas.keep_heard([heard(row, used, start + seconds, after=3600 - seconds)])
         return QuotaWindow.objects.get().used_percent, publish.version() != before
 
     assert keep("10", 0) == (10, True)
