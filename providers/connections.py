@@ -275,12 +275,17 @@ test.__test__ = False  # type: ignore[attr-defined]  # pytest: a service, not a 
 
 
 def test_many(connections: Iterable[Connection]) -> list[Probe]:
-    """As :func:`test` for several, at most five at a time, in the order given; disabled ones are tested as well."""
+    """As :func:`test` for several, at most five at a time, in the order given; disabled ones are tested as well. Those
+    whose login's token is refused are tested once more with a renewed one."""
     rows = list(connections)
     results: list[Probe] = []
     for first in range(0, len(rows), TESTS_AT_ONCE):  # stored as they come, for those who watch
         some = rows[first : first + TESTS_AT_ONCE]
-        results += asyncio.run(_run([prepared(row) for row in some]))
+        found = asyncio.run(_run([prepared(row) for row in some]))
+        again = [at for at, result in enumerate(found) if result.unauthorized and grants.renewed(some[at])]
+        for at, result in zip(again, asyncio.run(_run([prepared(some[at]) for at in again])), strict=True):
+            found[at] = result
+        results += found
         for row, result in zip(some, results[first:], strict=True):
             _store(row, result)
     return results

@@ -27,6 +27,7 @@ from providers.logins import calls, engine
 from providers.logins.engine import Account, LoginFailed, Tokens
 from providers.logins.flow import Client, Flow, client_of, flows
 from providers.models import Connection, Grant, VaultCanary
+from providers.vault import SecretUnreadable
 
 log = logging.getLogger(__name__)
 
@@ -250,6 +251,21 @@ def refused(pk: int, *, seen: int) -> Token:
     if grant.generation == seen and abs(timezone.now() - grant.obtained_at) < YOUNG and not _runs_out(grant):
         raise NotRenewed("The token was refused although it is new.")
     return refresh(pk, seen=seen)
+
+
+def renewed(connection: Connection) -> bool:
+    """After a 401 to a call beside requests: whether the connection's login has another token now, to ask once more
+    with. A login that cannot be renewed ends."""
+    grant = grant_of(connection)
+    if grant is None:
+        return False
+    try:
+        refused(grant.pk, seen=grant.generation)
+    except (NotRenewed, SecretUnreadable) as wrong:
+        log.info("the token of %s was refused: %s", connection, wrong)
+        return False
+    grant.refresh_from_db()
+    return True
 
 
 # -- storing ------------------------------------------------------------------------------------------------------

@@ -37,12 +37,14 @@ USUAL_HEADERS = {"anthropic": {"anthropic-version": VERSION}}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """How a test went. ``message``: a sentence or the vendor's words, without secrets; ``models``: the ids listed."""
+    """How a test went. ``message``: a sentence or the vendor's words, without secrets; ``models``: the ids listed;
+    ``unauthorized``: the answer was 401."""
 
     ok: bool
     message: str
     latency_ms: int | None = None
     models: tuple[str, ...] = ()
+    unauthorized: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ async def probe(
     entry's address already."""
     if trial.needed(entry):
         tried = await trial.trial(entry, secret, proxy, parameters or {})
-        return Probe(ok=tried.ok, message=tried.message, latency_ms=tried.ms)
+        return Probe(ok=tried.ok, message=tried.message, latency_ms=tried.ms, unauthorized=tried.unauthorized)
     secrets = _hidden(entry, secret, proxy)
     try:
         async with _asking(entry, secret, proxy) as client:
@@ -240,7 +242,8 @@ def _failed(answer: _Answer, secrets: tuple[str | None, ...]) -> Probe:
         words = "The answer is not JSON; is the base URL right?"
     else:
         words = clean_words(_vendor_words(answer.document), secrets) or "It refuses without a reason."
-    return Probe(ok=False, message=f"HTTP {answer.status}: {words}", latency_ms=answer.ms)
+    refused = answer.status == 401
+    return Probe(ok=False, message=f"HTTP {answer.status}: {words}", latency_ms=answer.ms, unauthorized=refused)
 
 
 def _vendor_words(document: Any) -> str:

@@ -48,10 +48,11 @@ HIDDEN = "The vendor does not show the quota of this account; it may work all th
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What came of asking for one account: what it said, or why it said nothing."""
+    """What came of asking for one account: what it said, or why it said nothing. ``unauthorized``: it answered 401."""
 
     reading: Reading | None = None
     message: str = ""
+    unauthorized: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +75,13 @@ def refresh(connection: Connection) -> Asked:
 
 
 def refresh_many(rows: Iterable[Connection]) -> list[Asked]:
-    """As :func:`refresh` for several, at most five at a time, in the order given."""
+    """As :func:`refresh` for several, at most five at a time, in the order given; those whose login's token is refused
+    are asked once more with a renewed one."""
     chosen = list(rows)
     results = asyncio.run(_run([_question(row) for row in chosen]))
+    again = [at for at, asked in enumerate(results) if asked.unauthorized and grants.renewed(chosen[at])]
+    for at, asked in zip(again, asyncio.run(_run([_question(chosen[at]) for at in again])), strict=True):
+        results[at] = asked
     for row, asked in zip(chosen, results, strict=True):
         _keep_asked(row, asked)
     return results
@@ -131,6 +136,10 @@ class _Refused(Exception):
     """The vendor answered, but not with what was asked for."""
 
 
+class _Unauthorized(_Refused):
+    """It does not take the credential."""
+
+
 async def _ask(question: _Question) -> Asked:
     secrets = (question.bearer.text, question.proxy)
     readings = []
@@ -141,7 +150,7 @@ async def _ask(question: _Question) -> Asked:
     except AddressRefused as refused:
         return Asked(message=str(refused))
     except _Refused as refused:
-        return Asked(message=clean_words(str(refused), secrets))
+        return Asked(message=clean_words(str(refused), secrets), unauthorized=isinstance(refused, _Unauthorized))
     except (TimeoutError, httpx.TimeoutException):
         return Asked(message="No answer in time.")
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as wrong:
@@ -170,7 +179,7 @@ async def _document(call: UsageCall, question: _Question) -> Any:
     if status in call.hidden:
         return {}
     if not 200 <= status < 300:
-        raise _Refused(f"HTTP {status}: the vendor does not tell the quota.")
+        raise (_Unauthorized if status == 401 else _Refused)(f"HTTP {status}: the vendor does not tell the quota.")
     try:
         return json.loads(raw)
     except (ValueError, RecursionError):

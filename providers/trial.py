@@ -30,11 +30,13 @@ FEW = 16  # tokens; some vendors refuse fewer
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """How it went, as a sentence or the vendor's words, without secrets; ``ms`` is None when nothing answered."""
+    """How it went, as a sentence or the vendor's words, without secrets; ``ms`` is None when nothing answered;
+    ``unauthorized``: the answer was 401."""
 
     ok: bool
     message: str
     ms: int | None = None
+    unauthorized: bool = False
 
 
 def needed(entry: Entry) -> bool:
@@ -59,7 +61,8 @@ async def trial(entry: Entry, secret: str | None, proxy: str | None, parameters:
         return Trial(False, refusal.message)
     except UpstreamFailure as failure:
         status = f"HTTP {failure.status}: " if failure.status else ""
-        return Trial(False, status + failure.message, _since(started) if failure.status else None)
+        took = _since(started) if failure.status else None
+        return Trial(False, status + failure.message, took, failure.status == 401)
     finally:
         await sender.aclose()
     return Trial(True, "It answers.", _since(started))

@@ -14,7 +14,7 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from providers import grants, importing, notices, quotas, registry, tasks
+from providers import connections, grants, importing, notices, quotas, registry, tasks
 from providers.fields import reveal
 from providers.logins import attempts
 from providers.logins.attempts import Who
@@ -142,6 +142,30 @@ def test_a_refused_token_is_renewed_and_sent_once_more(vendors: Vendors, gateway
     assert said(ask(f"{kind.name}/{kind.model}")) == "Hello"
     assert vendors.accounts.asked == asked + 1 and len(vendors.calls) == before + 3  # refused, renewed, answered
     assert gateway.records(1)[0].result == "ok"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in RENEWING if kind.windows], ids=str)
+def test_a_usage_call_and_a_test_renew_a_refused_token(vendors: Vendors, kind: Kind) -> None:
+    connection = log_in(vendors, kind.name, kind.method)
+    for ask in (quotas.refresh, connections.test):
+        change(connection, obtained_at=timezone.now() - LONG_AGO)
+        asked, vendors.accounts.families[-1].access = vendors.accounts.asked, "the-vendor-knows-another-one"
+        answer: Any = ask(Connection.objects.get())
+        assert answer.message in ("", "It answers.") or answer.ok, answer.message
+        assert vendors.accounts.asked == asked + 1 and vendors.accounts.reused == 0
+    assert Grant.objects.get().state == "good"
+
+
+@pytest.mark.parametrize("ask", [quotas.refresh, connections.test], ids=["usage call", "test"])
+@pytest.mark.parametrize("name", ["claude", "gemini-cli", "github"])
+def test_they_end_a_login_that_cannot_be_renewed(vendors: Vendors, mailed: list[str], ask: Any, name: str) -> None:
+    kind = next(kind for kind in KINDS if kind.name == name)
+    connection = log_in(vendors, name, kind.method)
+    change(connection, obtained_at=timezone.now() - LONG_AGO)
+    vendors.accounts.families[0].revoked = True
+    answer = ask(Connection.objects.get())
+    assert answer.message and Grant.objects.get().state == "ended"
+    assert len(mailed) == 1 and "needs a new login" in mailed[0]
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.windows], ids=str)
