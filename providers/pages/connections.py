@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from providers.deleting import deletion
 from providers.entry import Entry
 from providers.forms import BulkForm, ConnectionForm
 from providers.models import Connection, Provider, Proxy
+from providers.pages.logins import takes_keys
 from providers.pages.names import row_page
 from providers.probe import Probe
 
@@ -53,7 +55,16 @@ def waits(connection: Connection) -> bool:
 @permission_required("providers.add_connection", raise_exception=True)
 def connection_create(request: HttpRequest, provider_id: str) -> HttpResponse:
     row = get_object_or_404(Provider, pk=provider_id)
+    if not _takes_keys(row):
+        return redirect(row_page(row))
     return _connection_form(request, row, Connection(provider=row), _("Add a connection to %(name)s"))
+
+
+def _takes_keys(row: Provider) -> bool:
+    """Whether there is a key to be given; where not, the provider's page says how it is connected."""
+    with suppress(registry.BadProvider):
+        return takes_keys(registry.effective_of(row))
+    return False
 
 
 @login_required
@@ -133,6 +144,8 @@ def _tell(request: HttpRequest, connection: Connection, probe: Probe) -> None:
 def connections_add(request: HttpRequest, provider_id: str) -> HttpResponse:
     """Many keys at once; afterwards what became of each, by its number."""
     row = get_object_or_404(Provider, pk=provider_id)
+    if not _takes_keys(row):
+        return redirect(row_page(row))
     form = BulkForm(request.POST or None, instance=Connection(provider=row))
     context: dict[str, Any] = {"row": row, "back": row_page(row), "title": _("Add several keys")}
     if form.is_valid():

@@ -190,3 +190,11 @@ def test_the_audit_is_read_only(vendors: Any, ada: Client) -> None:
     assert ada.get("/admin/admin/logentry/add/").status_code == 403
     row = LogEntry.objects.get()
     assert ada.post(f"/admin/admin/logentry/{row.pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+@pytest.mark.parametrize("form", ["new", "several"])
+def test_a_provider_that_takes_no_key_has_no_form_for_one(vendors: Any, ada: Client, form: str) -> None:
+    reply = ada.get(f"/dashboard/providers/claude/connections/{form}/")
+    assert (reply.status_code, reply["location"]) == (302, "/dashboard/providers/claude/")
+    Provider.objects.create(id="acme", format="openai_chat", base_url="https://acme.example/v1")
+    assert ada.get(f"/dashboard/providers/acme/connections/{form}/").status_code == 200
