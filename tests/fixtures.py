@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import threading
 import time
@@ -18,13 +19,23 @@ PATIENCE = 10.0  # seconds; how long a test waits for what must come
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+def django_db_keepdb() -> bool:
+    """On SQLite the tests' database is a copy of one that is migrated already."""
+    from django.conf import settings
+
+    return bool(settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"))
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    tmp_path_factory: pytest.TempPathFactory, migrated_file: Path, django_db_keepdb: bool
+) -> None:
     """SQLite in a file: the gateway's threads have connections of their own, as in production."""
     from django.conf import settings
 
-    database = settings.DATABASES["default"]
-    if database["ENGINE"].endswith("sqlite3"):
-        database.setdefault("TEST", {})["NAME"] = str(tmp_path_factory.mktemp("db") / "tests.sqlite3")
+    if django_db_keepdb:
+        file = shutil.copy(migrated_file, tmp_path_factory.mktemp("db") / "tests.sqlite3")
+        settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = str(file)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -132,6 +143,7 @@ class GatewayServer:
         self.runtime = asgi.runtime
         self._stored = threading.Condition()
         self.runtime.outbox._store = self._store  # tells when rows are there, so that nobody has to poll
+        self.runtime.outbox._interval = 0.01  # seconds: hundreds of tests wait for their record
         self._record = record
         listener = socket.create_server(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]

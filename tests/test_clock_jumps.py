@@ -54,22 +54,22 @@ def clock(tmp_path: Path) -> Clock:
     return Clock(tmp_path)
 
 
-def started(tmp_path: Path, clock: Clock, upstream: Any) -> Program:
-    file = tmp_path / "omniroute.yaml"
+def started(data_dir: Path, clock: Clock, upstream: Any) -> Program:
+    file = data_dir.parent / "omniroute.yaml"
     switches = FILE.replace("connection_cooldown: false", "connection_cooldown: true")
     file.write_text(switches.format(url=upstream.url, key=KEY, steady=STEADY_KEY, keys="", more=MORE))
-    done = run(tmp_path / "data", "apply", str(file))
+    done = run(data_dir, "apply", str(file))
     assert done.returncode == 0, done.stderr
-    return Program(tmp_path / "data", "serve", "--no-open", **clock.variables)
+    return Program(data_dir, "serve", "--no-open", **clock.variables)
 
 
 def until_midnight() -> float:
     return DAY - time.time() % DAY
 
 
-def test_what_is_counted_in_seconds_does_not_notice(tmp_path: Path, clock: Clock, upstream: Any) -> None:
+def test_what_is_counted_in_seconds_does_not_notice(data_dir: Path, clock: Clock, upstream: Any) -> None:
     once = {"idempotency-key": "one"}
-    with started(tmp_path, clock, upstream) as program:
+    with started(data_dir, clock, upstream) as program:
         address = program.address()
         assert [ask(address, STEADY_KEY, model="acme/free").status_code for _ in range(5)] == [200] * 4 + [429]
         first = ask(address, headers=once)
@@ -91,9 +91,9 @@ def test_what_is_counted_in_seconds_does_not_notice(tmp_path: Path, clock: Clock
         assert program.stop() == 0
 
 
-def test_a_day_of_a_budget_is_the_clocks(tmp_path: Path, clock: Clock, upstream: Any) -> None:
+def test_a_day_of_a_budget_is_the_clocks(data_dir: Path, clock: Clock, upstream: Any) -> None:
     upstream.default = sim.chat("x", usage=COSTS_A_DOLLAR)
-    with started(tmp_path, clock, upstream) as program:
+    with started(data_dir, clock, upstream) as program:
         address = program.address()
 
         def spent_until_refused() -> int:
@@ -112,7 +112,7 @@ def test_a_day_of_a_budget_is_the_clocks(tmp_path: Path, clock: Clock, upstream:
         clock.set(until_midnight() + 60)
         assert spent_until_refused() == 0, "and the other one too"
         assert program.stop() == 0
-    with sqlite3.connect(tmp_path / "data" / "omniroute.sqlite3") as database:
+    with sqlite3.connect(data_dir / "omniroute.sqlite3") as database:
         days = database.execute("SELECT date(at), sum(units) FROM analytics_ledgerline GROUP BY 1").fetchall()
         costs = database.execute(
             "SELECT date(started_at), sum(cost_usd) FROM analytics_usagerecord GROUP BY 1"

@@ -81,10 +81,10 @@ def page(address: str) -> int:
 
 @pytest.mark.parametrize("how", ["stopped", "hanging"])
 def test_it_is_away_for_a_while(
-    tmp_path: Path, redis_server: OwnRedis, upstream: Any, postgres: OwnPostgres, how: str
+    data_dir: Path, redis_server: OwnRedis, upstream: Any, postgres: OwnPostgres, how: str
 ) -> None:
     keys = f", {{name: fresh, key: {FRESH_KEY}}}"
-    job = Job(tmp_path, redis_server.url, upstream, MORE, database=postgres.url, keys=keys)
+    job = Job(data_dir, redis_server.url, upstream, MORE, database=postgres.url, keys=keys)
     upstream.default = sim.chat("x", usage=A_CENT)
     with job.start() as program:
         address = program.address()

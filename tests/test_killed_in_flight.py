@@ -109,9 +109,9 @@ def lapse(redis: Any) -> None:
                 redis.zincrby(key, -LEASE - 1, member)
 
 
-def test_on_a_budget_for_five(tmp_path: Path, redis_server: OwnRedis, upstream: Any, database: str) -> None:
+def test_on_a_budget_for_five(data_dir: Path, redis_server: OwnRedis, upstream: Any, database: str) -> None:
     more = "budgets: [{scope: key, name: ci, period: total, limit_usd: 5}]"
-    job = Job(tmp_path, redis_server.url, upstream, more, database=database)
+    job = Job(data_dir, redis_server.url, upstream, more, database=database)
     held = sim.chat("x", usage=COSTS_A_DOLLAR).hold()
     upstream.default = holding(held, 5)
     with job.start() as program, ThreadPoolExecutor(40) as pool:
@@ -152,9 +152,9 @@ def kept(job: Job, steady: Steady, killed_at: float) -> None:
     assert older <= set(stored)
 
 
-def test_on_a_limit_of_ten(tmp_path: Path, redis_server: OwnRedis, upstream: Any, database: str) -> None:
+def test_on_a_limit_of_ten(data_dir: Path, redis_server: OwnRedis, upstream: Any, database: str) -> None:
     more = "limits: [{scope: key, name: ci, requests_per_minute: 10}]"
-    job = Job(tmp_path, redis_server.url, upstream, more, database=database)
+    job = Job(data_dir, redis_server.url, upstream, more, database=database)
     held = sim.chat("x").hold()
     upstream.default = holding(held, 10)
     with job.start() as program, ThreadPoolExecutor(60) as pool:
@@ -177,8 +177,8 @@ def test_on_a_limit_of_ten(tmp_path: Path, redis_server: OwnRedis, upstream: Any
     kept(job, steady, killed_at)
 
 
-def test_on_ten_at_the_same_time(tmp_path: Path, redis_server: OwnRedis, upstream: Any) -> None:
-    job = Job(tmp_path, redis_server.url, upstream, "limits: [{scope: key, name: ci, parallel: 10}]")
+def test_on_ten_at_the_same_time(data_dir: Path, redis_server: OwnRedis, upstream: Any) -> None:
+    job = Job(data_dir, redis_server.url, upstream, "limits: [{scope: key, name: ci, parallel: 10}]")
     held = sim.chat("x").hold()
     upstream.default = holding(held, 10)
     with job.start() as program, ThreadPoolExecutor(60) as pool:

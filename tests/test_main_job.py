@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import sqlite3
 import threading
@@ -21,9 +20,9 @@ import redis
 
 from tests import simulator as sim
 from tests.omniroute.programs import Program, all_ended, run, watch
+from tests.prepared import POSTGRES, postgres_database, postgres_url
 
 KEY = "sk-omni-for-automation-0123456789abcdef"
-POSTGRES = os.environ.get("TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/6")
 FILE = """
 version: 1
@@ -92,8 +91,9 @@ def test_installed_configured_asked_and_stopped(tmp_path: Path, upstream: Any) -
     assert cost > 0
 
 
-def test_kill_dash_nine_loses_no_request_older_than_a_second_and_doubles_none(tmp_path: Path, upstream: Any) -> None:
-    data_dir = tmp_path / "data"
+def test_kill_dash_nine_loses_no_request_older_than_a_second_and_doubles_none(
+    tmp_path: Path, data_dir: Path, upstream: Any
+) -> None:
     configure(data_dir, tmp_path, upstream.url)
     acknowledged: list[str] = []
     stop = threading.Event()
@@ -134,8 +134,8 @@ def answers(check: Callable[[], Any]) -> bool:
 
 
 @pytest.fixture
-def services() -> Iterator[dict[str, str]]:
-    """A database of this test's own and Redis, or a skip with the reason; never a skip under CI."""
+def services(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """A migrated database of this test's own and Redis, or a skip with the reason; never a skip under CI."""
     missing = [
         name
         for name, check in (
@@ -146,18 +146,14 @@ def services() -> Iterator[dict[str, str]]:
     ]
     if missing and not os.environ.get("CI"):
         pytest.skip(f"not reachable here: {', '.join(missing)}")
-    name = f"omniroute_{secrets.token_hex(6)}"
-    with psycopg.connect(POSTGRES, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
-        yield {"DATABASE_URL": f"{POSTGRES.rpartition('/')[0]}/{name}", "REDIS_URL": REDIS}
-        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with postgres_database(request.getfixturevalue("migrated_database")) as name:
+        yield {"DATABASE_URL": postgres_url(name), "REDIS_URL": REDIS}
 
 
 @pytest.mark.services
 def test_two_workers_share_one_configuration_and_count_every_request(
-    tmp_path: Path, upstream: Any, services: dict[str, str]
+    tmp_path: Path, data_dir: Path, upstream: Any, services: dict[str, str]
 ) -> None:
-    data_dir = tmp_path / "data"
     configure(data_dir, tmp_path, upstream.url, **services)
     with Program(data_dir, "serve", "--no-open", "--workers", "2", **services) as program:
         address = program.address()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import signal
 import sqlite3
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +16,7 @@ import psycopg
 import pytest
 
 from tests import simulator as sim
-from tests.omniroute.programs import PATIENCE, Program, run
+from tests.omniroute.programs import Program, run, until
 from tests.routing.state.servers import OwnRedis, Slow
 
 pytestmark = pytest.mark.services
@@ -54,23 +53,16 @@ def redis_server() -> Iterator[OwnRedis]:
     own.stop()
 
 
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.02)
-
-
 class Job:
     """The program with two web processes over one Redis, and clients on connections of their own. ``database``: the
     URL of a PostgreSQL database; none: SQLite. ``keys``: further client keys."""
 
     def __init__(
-        self, folder: Path, redis_url: str, upstream: Any, more: str, *, database: str = "", keys: str = ""
+        self, data_dir: Path, redis_url: str, upstream: Any, more: str, *, database: str = "", keys: str = ""
     ) -> None:
-        self.data_dir, self.redis_url, self.database = folder / "data", redis_url, database
+        self.data_dir, self.redis_url, self.database = data_dir, redis_url, database
         self.variables = {"DATABASE_URL": database} if database else {}
-        file = folder / "omniroute.yaml"
+        file = data_dir.parent / "omniroute.yaml"
         file.write_text(FILE.format(url=upstream.url, key=KEY, steady=STEADY_KEY, keys=keys, more=more))
         done = run(self.data_dir, "apply", str(file), **self.variables)
         assert done.returncode == 0, done.stderr
@@ -105,8 +97,8 @@ def ask(address: str, key: str = KEY, headers: Mapping[str, str] = {}, **fields:
     return httpx.post(f"{address}/v1/chat/completions", json=body, headers=headers, timeout=60, verify=False)
 
 
-def test_forty_at_once_on_a_budget_for_five(tmp_path: Path, redis_server: OwnRedis, upstream: Any) -> None:
-    job = Job(tmp_path, redis_server.url, upstream, "budgets: [{scope: key, name: ci, limit_usd: 5}]")
+def test_forty_at_once_on_a_budget_for_five(data_dir: Path, redis_server: OwnRedis, upstream: Any) -> None:
+    job = Job(data_dir, redis_server.url, upstream, "budgets: [{scope: key, name: ci, limit_usd: 5}]")
     upstream.plays(*[sim.chat("x", usage=COSTS_A_DOLLAR)] * 100)
     with job.start() as program, ThreadPoolExecutor(40) as pool:
         address = program.address()
@@ -120,8 +112,8 @@ def test_forty_at_once_on_a_budget_for_five(tmp_path: Path, redis_server: OwnRed
     assert job.totals() == (5 * 10**10, 5 * 10**10, 5)
 
 
-def test_sixty_at_once_on_a_limit_of_ten(tmp_path: Path, redis_server: OwnRedis, upstream: Any) -> None:
-    job = Job(tmp_path, redis_server.url, upstream, "limits: [{scope: key, name: ci, requests_per_minute: 10}]")
+def test_sixty_at_once_on_a_limit_of_ten(data_dir: Path, redis_server: OwnRedis, upstream: Any) -> None:
+    job = Job(data_dir, redis_server.url, upstream, "limits: [{scope: key, name: ci, requests_per_minute: 10}]")
     with job.start() as program, ThreadPoolExecutor(60) as pool:
         address = program.address()
         codes = [reply.status_code for reply in pool.map(lambda _: ask(address), range(60))]
@@ -131,9 +123,9 @@ def test_sixty_at_once_on_a_limit_of_ten(tmp_path: Path, redis_server: OwnRedis,
 
 
 def test_killed_in_the_middle_nothing_is_lost_doubled_or_exceeded(
-    tmp_path: Path, redis_server: OwnRedis, upstream: Any
+    data_dir: Path, redis_server: OwnRedis, upstream: Any
 ) -> None:
-    job = Job(tmp_path, redis_server.url, upstream, "budgets: [{scope: key, name: ci, period: total, limit_usd: 60}]")
+    job = Job(data_dir, redis_server.url, upstream, "budgets: [{scope: key, name: ci, period: total, limit_usd: 60}]")
     upstream.plays(*[sim.chat("x", usage=COSTS_A_DOLLAR)] * 500)
     answered: list[str] = []
     stop = threading.Event()
@@ -169,9 +161,9 @@ def test_killed_in_the_middle_nothing_is_lost_doubled_or_exceeded(
     assert {row[0] for row in job.rows("SELECT request_id FROM analytics_ledgerline WHERE units > 0")} == set(answered)
 
 
-def test_redis_stops_and_comes_back(tmp_path: Path, redis_server: OwnRedis, upstream: Any) -> None:
+def test_redis_stops_and_comes_back(data_dir: Path, redis_server: OwnRedis, upstream: Any) -> None:
     more = "budgets: [{scope: key, name: ci, limit_usd: 2}]\nlimits: [{scope: key, name: ci, requests_per_minute: 100}]"
-    job = Job(tmp_path, redis_server.url, upstream, more)
+    job = Job(data_dir, redis_server.url, upstream, more)
     upstream.plays(*[sim.chat("x", usage=COSTS_A_DOLLAR)] * 9)
     with job.start() as program:
         address = program.address()
@@ -201,12 +193,12 @@ def paid(upstream: Any) -> int:
 
 
 @pytest.mark.parametrize("how", ["paused", "slow", "too slow"])
-def test_redis_does_not_answer_in_time(tmp_path: Path, redis_server: OwnRedis, upstream: Any, how: str) -> None:
+def test_redis_does_not_answer_in_time(data_dir: Path, redis_server: OwnRedis, upstream: Any, how: str) -> None:
     """Hard budgets are closed, everybody else is answered, nobody waits for it twice; slow but in time is not away."""
     relay = Slow(redis_server.port)
     more = "budgets: [{scope: key, name: ci, period: total, limit_usd: 4}]\n"
     more += "limits: [{scope: key, name: steady, requests_per_minute: 1000}]"
-    job = Job(tmp_path, relay.url, upstream, more)
+    job = Job(data_dir, relay.url, upstream, more)
     upstream.default = sim.chat("x", usage=COSTS_A_DOLLAR)
     try:
         with job.start(patience=1500) as program:
@@ -233,9 +225,9 @@ def test_redis_does_not_answer_in_time(tmp_path: Path, redis_server: OwnRedis, u
     assert (ledger, lines) == (4 * 10**10, 4)
 
 
-def test_redis_is_emptied_again_and_again(tmp_path: Path, redis_server: OwnRedis, upstream: Any) -> None:
+def test_redis_is_emptied_again_and_again(data_dir: Path, redis_server: OwnRedis, upstream: Any) -> None:
     """Right after an answer as well, whose line is not in the ledger yet."""
-    job = Job(tmp_path, redis_server.url, upstream, "budgets: [{scope: key, name: ci, period: total, limit_usd: 6}]")
+    job = Job(data_dir, redis_server.url, upstream, "budgets: [{scope: key, name: ci, period: total, limit_usd: 6}]")
     upstream.default = sim.chat("x", usage=COSTS_A_DOLLAR)
     with job.start() as program:
         address = program.address()

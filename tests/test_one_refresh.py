@@ -38,8 +38,8 @@ async def ask_fifty(address: str) -> list[int]:
     return [reply.status_code for reply in replies]
 
 
-def fifty_are_answered(folder: Path, vendors: Vendors, *words: str, **variables: str) -> None:
-    data_dir = folder / "data"
+def fifty_are_answered(data_dir: Path, vendors: Vendors, *words: str, **variables: str) -> None:
+    folder = data_dir.parent
     flows_at(folder / "logins", vendors.url)
     catalogue_at(folder / "catalog", vendors.url)
     (folder / "omniroute.yaml").write_text(FILE)
@@ -56,12 +56,12 @@ def fifty_are_answered(folder: Path, vendors: Vendors, *words: str, **variables:
     assert len(asked) == 50
 
 
-def test_one_process_on_sqlite(tmp_path: Path) -> None:
+def test_one_process_on_sqlite(data_dir: Path) -> None:
     with running() as vendors:
-        fifty_are_answered(tmp_path, vendors)
+        fifty_are_answered(data_dir, vendors)
 
 
 @pytest.mark.services
-def test_two_processes_over_redis(tmp_path: Path, services: dict[str, str]) -> None:
+def test_two_processes_over_redis(data_dir: Path, services: dict[str, str]) -> None:
     with running() as vendors:
-        fifty_are_answered(tmp_path, vendors, "--workers", "2", **services)
+        fifty_are_answered(data_dir, vendors, "--workers", "2", **services)

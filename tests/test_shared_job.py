@@ -16,7 +16,8 @@ import httpx
 import pytest
 
 from tests import simulator as sim
-from tests.omniroute.programs import Program, run
+from tests.omniroute.programs import Program, run, until
+from tests.prepared import prepared
 from tests.routing.state.servers import OwnRedis
 from tests.test_money_job import HELLO, KEY
 
@@ -73,7 +74,8 @@ class Pair:
 
 
 @contextmanager
-def serving(folder: Path, patience: int) -> Iterator[Pair]:
+def serving(folder: Path, migrated_file: Path, patience: int) -> Iterator[Pair]:
+    data_dir = prepared(folder / "data", migrated_file)
     redis = OwnRedis()
     redis.start()
     with sim.SimulatorThread() as upstream:
@@ -86,17 +88,17 @@ def serving(folder: Path, patience: int) -> Iterator[Pair]:
             patience=patience,
         )
         (folder / "omniroute.yaml").write_text(text)
-        done = run(folder / "data", "apply", str(folder / "omniroute.yaml"))
+        done = run(data_dir, "apply", str(folder / "omniroute.yaml"))
         assert done.returncode == 0, done.stderr
         variables = {"REDIS_URL": redis.url, "REDIS_TIMEOUT_MS": "10000"}
-        with Program(folder / "data", "serve", "--no-open", "--workers", "2", **variables) as program:
+        with Program(data_dir, "serve", "--no-open", "--workers", "2", **variables) as program:
             yield Pair(program, redis, upstream)
     redis.stop()
 
 
 @pytest.fixture(scope="module")
-def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    with serving(tmp_path_factory.mktemp("patient"), 60) as pair:
+def patient(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> Iterator[Pair]:
+    with serving(tmp_path_factory.mktemp("patient"), migrated_file, 60) as pair:
         yield pair
 
 
@@ -106,18 +108,9 @@ def pair(patient: Pair) -> Pair:
     return patient
 
 
-def until(check: Any) -> None:
-    """Wait for what must come."""
-    for _ in range(6000):
-        if check():
-            return
-        threading.Event().wait(0.005)
-    raise AssertionError("it never came")
-
-
 # -- paces -------------------------------------------------------------------------------------------------------------
-def test_ten_a_minute_are_ten(tmp_path: Path) -> None:
-    with serving(tmp_path, patience=0) as pair, ThreadPoolExecutor(30) as pool:
+def test_ten_a_minute_are_ten(tmp_path: Path, migrated_file: Path) -> None:
+    with serving(tmp_path, migrated_file, patience=0) as pair, ThreadPoolExecutor(30) as pool:
         codes = [reply.status_code for reply in pool.map(lambda _: pair.ask("ten"), range(30))]
         for number in (0, 1):
             with pair.only(number):

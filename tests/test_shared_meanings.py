@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,9 +29,9 @@ def how(pair: Pair, text: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def pair(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("meanings")
-    with serving(folder, 60) as pair:
+    with serving(folder, migrated_file, 60) as pair:
         pair.upstream.default = vendor
         (folder / "more.yaml").write_text(MORE.format(url=pair.upstream.url))
         done = run(folder / "data", "apply", str(folder / "more.yaml"))

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.prepared import postgres_database, postgres_url, prepared
+
 ROOT = Path(__file__).parents[2]
-POSTGRES = os.environ.get("TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 
 
 @dataclass
@@ -79,50 +78,28 @@ class Installation:
 
 
 @pytest.fixture(scope="session")
-def _migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("migrated")
-    Installation(directory).run("migrate")
+def _file_with_keys(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> Path:
+    directory = prepared(tmp_path_factory.mktemp("keys") / "data", migrated_file)
+    Installation(directory).run("keys")
     return directory / "omniroute.sqlite3"
 
 
 @pytest.fixture
-def sqlite_installation(tmp_path: Path, _migrated_file: Path) -> Installation:
-    shutil.copy(_migrated_file, tmp_path / "omniroute.sqlite3")
+def sqlite_installation(tmp_path: Path, _file_with_keys: Path) -> Installation:
+    shutil.copy(_file_with_keys, tmp_path / "omniroute.sqlite3")
     return Installation(tmp_path)
 
 
-@contextmanager
-def postgres_database(template: str) -> Iterator[str]:
-    """The name of a database that lives as long as the context."""
-    name = f"omniroute_test_{secrets.token_hex(4)}"
-    try:
-        server = psycopg.connect(POSTGRES, autocommit=True, connect_timeout=3)
-    except psycopg.OperationalError as away:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"PostgreSQL is not there: {away}")
-    with server:
-        server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        try:
-            yield name
-        finally:
-            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def postgres_url(name: str) -> str:
-    return POSTGRES.rpartition("/")[0] + f"/{name}"
-
-
 @pytest.fixture(scope="session")
-def _migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with postgres_database("template1") as name:
-        Installation(tmp_path_factory.mktemp("migrated"), postgres_url(name)).run("migrate")
+def _database_with_keys(tmp_path_factory: pytest.TempPathFactory, migrated_database: str) -> Iterator[str]:
+    with postgres_database(migrated_database) as name:
+        Installation(tmp_path_factory.mktemp("keys"), postgres_url(name)).run("keys")
         yield name
 
 
 @pytest.fixture
-def postgres_installation(tmp_path: Path, _migrated_database: str) -> Iterator[Installation]:
-    with postgres_database(_migrated_database) as name:
+def postgres_installation(tmp_path: Path, _database_with_keys: str) -> Iterator[Installation]:
+    with postgres_database(_database_with_keys) as name:
         yield Installation(tmp_path, postgres_url(name))
 
 

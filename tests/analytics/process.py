@@ -15,7 +15,6 @@ import django
 django.setup()
 
 from django.conf import settings  # noqa: E402
-from django.core.management import call_command  # noqa: E402
 
 from analytics import metrics, record, tasks  # noqa: E402
 from analytics.outbox import Outbox  # noqa: E402
@@ -25,8 +24,7 @@ from tests.analytics.outcomes import outcome  # noqa: E402
 JOURNAL = Path(settings.DATA_DIR) / "journal"
 
 
-def migrate() -> None:
-    call_command("migrate", verbosity=0)
+def keys() -> None:
     for number in (1, 2):
         ApiKey.objects.create(pk=number, name=f"key {number}", key_hash=f"{number}" * 64, last4="0000")
 

@@ -9,7 +9,9 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -89,6 +91,14 @@ class Program:
         word = os.read(self._pipe, 65536) if readable else b""
         self.output += word.decode()
         return bool(word)
+
+
+def until(true: Callable[[], object]) -> None:
+    """Wait for what must come."""
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline, "it never came"
+        threading.Event().wait(0.02)
 
 
 def connections_to(port: int, pid: int) -> int:

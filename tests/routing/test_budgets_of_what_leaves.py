@@ -21,6 +21,7 @@ def client(gateway: Any, upstream: Any, make_provider: Any, make_key: Any, patie
     thinker = {"models": ("claude-sonnet-4-5",), "format": "anthropic"}
     make_provider("anna", upstream.url, input_price=DOLLAR, output_price=DOLLAR, **thinker)
     client = Client(gateway, make_key())
+    gateway.settle()
     yield client
     client.http.close()
 

@@ -21,6 +21,7 @@ from providers.logins.attempts import Who
 from providers.models import Connection, Grant, LoginAttempt, Provider, QuotaWindow
 from providers.probe import NoList
 from routing import publish
+from tests.omniroute.programs import until
 from tests.vendors import Vendors
 
 ADA = Who("1", "ada@example.com", "session-of-ada")
@@ -318,6 +319,8 @@ def test_a_dead_github_token_ends_the_login_and_tells(vendors: Vendors, gateway:
     asked = exchanges(vendors)
     assert ask(COPILOT).status_code >= 400 and exchanges(vendors) == asked  # it is not tried any more
     assert log_in(vendors, "github", "device").pk == grant.connection_id
+    rests = gateway.runtime.gateway.board.rests.found
+    until(lambda: not rests)  # nothing is held against the new login, as soon as this process has heard of it
     assert said(ask(COPILOT)) == "Hello"
 
 
