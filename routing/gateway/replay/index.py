@@ -8,15 +8,11 @@ from array import array
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from operator import mul
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
-
-try:
-    import numpy
-except ImportError:
-    numpy = None  # type: ignore[assignment]  # comes with wordllama; what it does here is done without it, slower
 
 MOST_SCOPES, MOST_BYTES = 1000, 64 * 1024 * 1024
 ROW_BYTES = 400  # of a question beside its vector
@@ -55,6 +51,17 @@ class Index(Protocol):
     async def aclose(self) -> None: ...
 
 
+@cache
+def arrays() -> Any:
+    """numpy, from the first time that a meaning is looked for; None where it is not: it comes with wordllama, and what
+    it does here is done without it, slower."""
+    try:
+        import numpy
+    except ImportError:
+        return None
+    return numpy
+
+
 # -- vectors ----------------------------------------------------------------------------------------------------------
 def packed(numbers: Sequence[float]) -> bytes | None:
     """A vector's direction, a signed byte a number. Measured on random vectors: the cosine of two changes by 0.0004 at
@@ -70,13 +77,14 @@ def nearest(vector: bytes, rows: Sequence[Row], threshold: float) -> list[str]:
     rows = [row for row in rows if len(row.vector) == len(vector)]
     if not rows:
         return []
-    found = _cosines(vector, rows) if numpy is not None else _plain_cosines(vector, rows)
+    numpy = arrays()
+    found = _plain_cosines(vector, rows) if numpy is None else _cosines(numpy, vector, rows)
     order = sorted(range(len(rows)), key=lambda at: -found[at])
     keys = (rows[at].key for at in order if found[at] >= threshold - ROUNDING)
     return list(dict.fromkeys(keys))[:NEAREST]
 
 
-def _cosines(vector: bytes, rows: Sequence[Row]) -> Sequence[float]:
+def _cosines(numpy: Any, vector: bytes, rows: Sequence[Row]) -> Sequence[float]:
     one = numpy.frombuffer(vector, numpy.int8).astype(numpy.float32)
     rest = numpy.frombuffer(b"".join(row.vector for row in rows), numpy.int8).reshape(len(rows), -1)
     many = rest.astype(numpy.float32)
