@@ -11,6 +11,7 @@ from django.views.generic import RedirectView
 from providers.pages import logins
 from providers.urls import proxy_urls, quota_urls
 
+admin.autodiscover()
 # The admin's own sign-in form knows neither second factors nor rate limits.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
