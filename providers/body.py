@@ -20,8 +20,8 @@ encode = msgspec.json.encode
 
 def dump(
     request: ChatRequest, model: str, rules: RequestRules, traits: Traits = USUAL
-) -> tuple[bytes, tuple[str, ...]]:
-    """Body for an upstream of the client's format, and the names of what it cannot take.
+) -> tuple[bytes, tuple[str, ...], dict[str, Any]]:
+    """Body for an upstream of the client's format, the names of what it cannot take, and the body's top level.
 
     Values are passed on as the client wrote them; only ``model``, what the provider's rules name, what a model of these
     traits would not take and, on streams, ``stream_options.include_usage`` differ.
@@ -32,7 +32,7 @@ def dump(
         _ask_for_usage(fields)
     else:
         fields.pop("stream_options", None)
-    return encode(fields), (*lost, *dropped)
+    return encode(fields), (*lost, *dropped), fields
 
 
 def with_model(fields: Mapping[str, Any], model: str) -> dict[str, Any]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from providers.auth import schemes, secrets
 from providers.auth.base import Credential
@@ -62,9 +65,11 @@ class Link:
     preamble: str = ""  # an opening system text the upstream wants; added where a client does not send it
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One model of one provider over one of its connections. ``model`` is the provider's own name for it."""
+class Attempt(Struct, frozen=True):
+    """One model of one provider over one of its connections. ``model`` is the provider's own name for it.
+
+    A Struct, as what is made for every request is: in a tenth of a frozen dataclass's time.
+    """
 
     entry: Entry
     link: Link

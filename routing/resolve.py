@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from providers.wire.errors import Refusal
 from routing.patterns import is_plain, matches
 from routing.snapshot import EVERYTHING, Access, Caller, Combo, Provider, Snapshot, Step
@@ -14,12 +16,12 @@ DEEPEST = 3  # combos within combos
 MOST_ALIASES = 4  # aliases of aliases
 LONGEST_NAME = 260
 MOST_SPELLINGS = 4  # told of an ambiguous name
+MOST_RESOLVED = 10_000  # names that are remembered
 MOST_MATCHING = 200  # models that one pattern in a combo stands for
 EVERY_MODEL = (Step("*"),)  # what "tiers" orders when it has no steps
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(Struct, frozen=True):
     """A model of a provider, by the provider's own name for it."""
 
     provider: Provider
@@ -84,6 +86,18 @@ def resolve(snapshot: Snapshot, name: str, caller: Caller) -> Node:
             param="model",
         )
     return usable
+
+
+def resolve_once(snapshot: Snapshot, name: str, caller: Caller) -> Node:
+    """As :func:`resolve`, for one of the snapshot's own callers: remembered as long as this version is in force."""
+    key = (caller.key_id, name)
+    node: Node | None = snapshot.resolved.get(key)
+    if node is None:
+        node = resolve(snapshot, name, caller)
+        if len(snapshot.resolved) >= MOST_RESOLVED:  # clients may make names up that a pattern takes
+            snapshot.resolved.clear()
+        snapshot.resolved[key] = node
+    return node
 
 
 def find(snapshot: Snapshot, name: str, depth: int = 0, aliases: int = 0) -> Node:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from providers.entry import Entry, Price
@@ -194,6 +195,8 @@ class Snapshot:
     addresses: Addresses | None = None  # None: whoever asks is let in
     # What each team sees of it, and what everyone else does (None), where some connections are a team's own.
     views: Mapping[int | None, Snapshot] = field(default_factory=dict)
+    # What names stood for, by key and name: worked out once for each version. The one thing here that changes.
+    resolved: dict[tuple[int | None, str], Any] = field(default_factory=dict, init=False, repr=False)
 
     def seen_by(self, caller: Caller) -> Snapshot:
         """The same with the connections only that a caller's requests may go over."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
+
+from msgspec.structs import replace
 
 from providers.addresses import AddressRefused, check_url
 from providers.auth.exchange import Exchanged, Token, Way, no_token, route_of

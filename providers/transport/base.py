@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from msgspec import Struct
+
 
 class Phase(StrEnum):
     """Where a call failed. WRITE, FIRST_BYTE and IDLE are time-outs; CUT: the peer ended the connection."""
@@ -56,16 +58,19 @@ class Timeouts:
     idle: float = 60.0  # between two pieces of the body
 
 
-@dataclass(frozen=True, slots=True)
-class Outbound:
+class Outbound(Struct, frozen=True):
     """One request. The transport itself writes host, content-length, transfer-encoding and connection."""
 
     method: str
     target: str  # path and query, percent-encoded
-    headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)  # they carry the credential
-    body: bytes = field(repr=False)
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
     route: Route
     timeouts: Timeouts
+
+    def __repr__(self) -> str:
+        """Without headers, which carry the credential, and body."""
+        return f"Outbound({self.method} {self.target}, {self.route})"
 
 
 class Reply(Protocol):

@@ -8,7 +8,7 @@ attempt takes the money anew, at its own price. Who has no limit and no budget p
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from providers.entry import Price
@@ -19,14 +19,15 @@ from routing.board import Verdict
 from routing.gateway import denials
 from routing.gateway.attempts import Tries
 from routing.gateway.outcome import Charge
-from routing.gateway.purses import Purses, purse_key
+from routing.gateway.purses import Purses
 from routing.gateway.record import Record
 from routing.gateway.worst import Demand
 from routing.gateway.writer import Writer
-from routing.money import charged, units
+from routing.money import Span, charged, units
 from routing.snapshot import Budget, Caller, Limit, Snapshot
 from routing.state import Claim, End, Purse, Slot, Taken, Why, Window
 
+Held = tuple[Budget, str, Span]  # a budget, and its purse in the span in which the request began
 MOST_LOADS = 2  # of purses, beyond one for each, before the ledger counts as away
 
 
@@ -40,15 +41,16 @@ class Meters:
     held: list[Limit] = field(default_factory=list)  # of each slot
 
 
-def meters(limits: tuple[Limit, ...], tokens: Callable[[], int]) -> Meters:
+def meters(limits: tuple[Limit, ...], usual: Callable[[], int]) -> Meters:
     """What a request of a caller with these limits counts at. Estimates larger than a limit take all of it."""
     found = Meters()
+    tokens = usual() if any(limit.tokens is not None for limit in limits) else 0
     for limit in limits:
         if limit.requests is not None:
             found.windows.append(Window(f"r:{limit.key}", limit.requests, 1))
             found.counted.append((limit, "requests"))
         if limit.tokens is not None:
-            found.windows.append(Window(f"t:{limit.key}", limit.tokens, min(tokens(), limit.tokens)))
+            found.windows.append(Window(f"t:{limit.key}", limit.tokens, min(tokens, limit.tokens)))
             found.counted.append((limit, "tokens"))
         if limit.parallel is not None:
             found.slots.append(Slot(f"p:{limit.key}", limit.parallel))
@@ -73,7 +75,6 @@ class Ticket:
         "_demand",
         "_denied",
         "_entered",
-        "_keys",
         "_meters",
         "_purses",
         "_record",
@@ -93,7 +94,6 @@ class Ticket:
         self.gate = None if free else self._admit  # asked by Tries before each attempt
         self._entered = not caller.limits
         self._meters: Meters | None = None
-        self._keys: dict[int, str] = {}  # budget → its purse
         self._claim: Claim | None = None  # the last one, granted or on its way
         self._second = 0
         self._denied: Refusal | None = None
@@ -109,26 +109,26 @@ class Ticket:
     async def enter(self) -> None:
         """Count the request at its caller's limits, if no attempt has. Raises Refusal 429 when one is reached."""
         if not self._entered:
-            await self._take((), 0)
+            await self._take([], 0)
 
     # -- in -----------------------------------------------------------------------------------------------------------
     async def _admit(self, attempt: Attempt) -> Verdict | None:
         """None when the attempt may be made, and paid. Raises Refusal 429 when a limit of the caller's is reached."""
         budgets = counting(self._snapshot, self._caller, attempt, self._demand.operation)
-        hard = tuple(budget for budget in budgets if budget.hard)
+        purses = [(budget, *self._purses.at(budget, self._record.started_at)) for budget in budgets]
+        hard = [row for row in purses if row[0].hard]
         worst = 0
         if hard:
             price = await self._price(attempt, self._snapshot.providers[attempt.entry.id].prices.get(attempt.model))
             bound = self._demand.worst(attempt, price) if price is not None else None
             if bound is None:
-                return self._deny(denials.unpriced(attempt, hard[0]))
+                return self._deny(denials.unpriced(attempt, hard[0][0]))
             worst = units(bound)
         taken = await self._take(hard, worst)
         if taken.why is not None:
             return self._deny(self._shortage(taken, hard, worst))
         self._record.charges = tuple(
-            Charge(budget=budget.id, purse=self._purse(budget), reserved=worst if budget.hard else 0)
-            for budget in budgets
+            Charge(budget=budget.id, purse=key, reserved=worst if budget.hard else 0) for budget, key, _ in purses
         )
         return None
 
@@ -142,7 +142,7 @@ class Ticket:
         self._denied = self._denied or denied
         return Verdict(Kind.QUOTA, denied.retry_after or 1.0, hard=True, why=denied.code or denied.type)
 
-    async def _take(self, hard: tuple[Budget, ...], worst: int) -> Taken:
+    async def _take(self, hard: Sequence[Held], worst: int) -> Taken:
         """Take what is not held yet, and the money. Raises Refusal 429 when a limit of the caller's is reached."""
         wanted = self._wanted(hard, worst)
         if not (wanted.windows or wanted.slots or wanted.purses or wanted.drop):
@@ -152,39 +152,29 @@ class Ticket:
         for _ in range(len(hard) + MOST_LOADS):
             if taken.why is not Why.UNKNOWN:
                 break
-            budget = hard[taken.index]
-            span = self._purses.spans.at(budget.period, budget.zone, self._record.started_at)
-            if not await self._purses.load(wanted.purses[taken.index].key, budget.id, span):
+            budget, key, span = hard[taken.index]
+            if not await self._purses.load(key, budget.id, span):
                 break
             taken = await self._purses.state.take(wanted)
         if not self._entered:
             self._tell(taken)
         if taken.why is None:
             self._second, self._entered = taken.second or self._second, True
-            for budget, purse in zip(hard, wanted.purses, strict=True):
-                span = self._purses.spans.at(budget.period, budget.zone, self._record.started_at)
-                self._purses.used(purse.key, budget.id, span)
+            for budget, key, span in hard:
+                self._purses.used(key, budget.id, span)
         else:
             self._claim = before
         return taken
 
-    def _wanted(self, hard: tuple[Budget, ...], worst: int) -> Claim:
+    def _wanted(self, hard: Sequence[Held], worst: int) -> Claim:
         if self._meters is None:
             self._meters = meters(self._caller.limits, self._demand.usual)
         found = Meters() if self._entered else self._meters
-        purses = tuple(Purse(self._purse(budget), budget.limit, worst) for budget in hard)
+        purses = tuple([Purse(key, budget.limit, worst) for budget, key, _ in hard])
         drop: tuple[str, ...] = ()
         if self._claim is not None:
             drop = tuple({purse.key for purse in self._claim.purses} - {purse.key for purse in purses})
         return Claim(self._record.request_id, tuple(found.windows), tuple(found.slots), purses, drop)
-
-    def _purse(self, budget: Budget) -> str:
-        """Of the budget's span in which the request began."""
-        key = self._keys.get(budget.id)
-        if key is None:
-            begin, _ = self._purses.spans.at(budget.period, budget.zone, self._record.started_at)
-            key = self._keys[budget.id] = purse_key(budget.id, budget.period, begin)
-        return key
 
     def _tell(self, taken: Taken) -> None:
         """The limits go out with whatever is answered; a limit that is reached is answered at once."""
@@ -199,11 +189,10 @@ class Ticket:
         if taken.why is Why.SLOT:
             raise denials.too_parallel(self._meters.held[taken.index])
 
-    def _shortage(self, taken: Taken, hard: tuple[Budget, ...], worst: int) -> Refusal:
+    def _shortage(self, taken: Taken, hard: Sequence[Held], worst: int) -> Refusal:
         if taken.why is not Why.PURSE:
             return denials.unknown_budget()
-        budget = hard[taken.index]
-        _, end = self._purses.spans.at(budget.period, budget.zone, self._record.started_at)
+        budget, _, (_, end) = hard[taken.index]
         return denials.over_budget(budget, taken.spent, taken.reserved, worst, end, self._record.started_at)
 
     # -- out ----------------------------------------------------------------------------------------------------------

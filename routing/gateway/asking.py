@@ -29,7 +29,7 @@ from routing.gateway.policies.base import Fields
 from routing.gateway.policies.saying import in_place, on
 from routing.gateway.replay.question import Question
 from routing.gateway.shaping import shaped
-from routing.gateway.worst import Demand
+from routing.gateway.worst import Demand, top_level
 
 if TYPE_CHECKING:
     from routing.gateway.exchange import Exchange
@@ -95,16 +95,18 @@ class Asking:
             body = msgspec.json.encode(self.peek.fields)
         return Demand(operation, body, self.peek.fields, leaving=self._leaving if operation != "count" else None)
 
-    def _leaving(self, attempt: Attempt) -> bytes | None:
+    def _leaving(self, attempt: Attempt) -> tuple[bytes, Mapping[str, object]] | None:
         try:
-            return self.prepare(attempt)[1].body
+            prepared = self.prepare(attempt)[1]
         except Refusal:  # told when the attempt is to be made
             return None
+        return prepared.body, top_level(prepared.body) if prepared.fields is None else prepared.fields
 
     async def obey(self, size: int) -> None:
         """Go on as the caller's policies leave it; ``size`` of the body in bytes. Raises Refusal."""
         self.draft = await shaped(self._exchange, self.peek.fields, size)
-        self.peek = _with_fields(self.peek, self.draft.fields)
+        if self.draft.fields is not self.peek.fields:
+            self.peek = _with_fields(self.peek, self.draft.fields)
 
     def question(self) -> Question:
         """What is asked, for whoever keeps answers."""

@@ -135,7 +135,8 @@ class Gateway:
                 return
             callers.permit(caller, call.endpoint.operation)
             check_length(headers, self._limits.max_body)
-            writer = Writer(send, request_id, FORMATS[call.endpoint.format], array=call.array)
+            if call.array or call.endpoint.format != writer.format:
+                writer = Writer(send, request_id, FORMATS[call.endpoint.format], array=call.array)
             record = _record(scope, request_id, began, caller, call.endpoint)
             await self._serve(scope, receive, writer, record, snapshot, call)
         except Refusal as refusal:

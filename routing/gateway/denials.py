@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from providers.upstream import Attempt
 from providers.wire.errors import Refusal
@@ -93,12 +94,14 @@ def address_refused(rule: Rule | None, now: float) -> Refusal:
 def limit_headers(client_format: str, levels: Sequence[Level]) -> tuple[Header, ...]:
     """Limit, what is left and when it is whole again, of requests and tokens; of several limits the tightest."""
     told = _anthropic if client_format == "anthropic" else _openai
+    tightest: dict[str, tuple[int, int, float]] = {}
+    for kind, limit, used, reset in levels:
+        left = limit - used
+        if (known := tightest.get(kind)) is None or left < known[1]:
+            tightest[kind] = (limit, left, reset)
     found: list[Header] = []
-    for kind in ("requests", "tokens"):
-        rows = [row for row in levels if row[0] == kind]
-        if rows:
-            _, limit, used, reset = min(rows, key=lambda row: row[1] - row[2])
-            found += told(kind, limit, max(limit - used, 0), reset)
+    for kind, (limit, left, reset) in tightest.items():
+        found += told(kind, limit, max(left, 0), reset)
     return tuple(found)
 
 
@@ -109,8 +112,8 @@ OPENAI = {
 
 
 def _openai(kind: str, limit: int, left: int, reset: float) -> Iterable[Header]:
-    values = (b"%d" % limit, b"%d" % left, _duration(reset).encode())
-    return zip(OPENAI[kind], values, strict=True)
+    names = OPENAI[kind]
+    return (names[0], b"%d" % limit), (names[1], b"%d" % left), (names[2], _duration(reset))
 
 
 def _anthropic(kind: str, limit: int, left: int, reset: float) -> Iterable[Header]:
@@ -121,10 +124,13 @@ def _anthropic(kind: str, limit: int, left: int, reset: float) -> Iterable[Heade
     yield name + b"-reset", at.isoformat().replace("+00:00", "Z").encode()
 
 
-def _duration(seconds: float) -> str:
+def _duration(seconds: float) -> bytes:
     """As OpenAI writes them: 120ms, 7.5s, 1m2s."""
-    if seconds < 1:
-        return f"{int(seconds * 1000)}ms"
-    minutes, rest = divmod(round(seconds, 1), 60)
-    tail = f"{rest:g}s"
-    return f"{int(minutes)}m{tail}" if minutes else tail
+    return b"%dms" % int(seconds * 1000) if seconds < 1 else _tenths(round(seconds * 10))
+
+
+@lru_cache(maxsize=1024)
+def _tenths(count: int) -> bytes:
+    minutes, rest = divmod(count, 600)
+    tail = f"{rest / 10:g}s"
+    return (f"{minutes}m{tail}" if minutes else tail).encode()

@@ -72,6 +72,7 @@ STORED: Mapping[tuple[str, str], Endpoint] = {
     ("GET", "/input_items"): Endpoint("openai_responses", "input_items", "GET"),
 }
 USUAL = {(endpoint.method, f"/v1{path}"): Call(endpoint) for path, endpoint in ENDPOINTS.items() if path != "/models"}
+USUAL_FORMATS = {path: call.endpoint.format for (_, path), call in USUAL.items()}
 ROOTS = ("/v1", "/v1beta")  # everything below them is the gateway's, known or not
 OURS = ("/v1/", "/v1beta/", "/models/", "/responses/")
 
@@ -105,6 +106,8 @@ def find(method: str, path: str, query: bytes = b"", headers: Headers = ()) -> C
 
 def format_of(path: str, headers: Headers) -> str:
     """The format in which a caller of this path expects an answer, an error included."""
+    if (usual := USUAL_FORMATS.get(path)) is not None:
+        return usual
     if path.startswith("/v1beta") or (path.rpartition("/")[2].partition(":")[2] in ACTIONS):
         return "gemini"
     short = _short(path)

@@ -32,7 +32,7 @@ from routing.gateway.writer import JSON_TYPE, Header, Writer
 from routing.pace import Pace
 from routing.plan import plan
 from routing.reserves import reserved
-from routing.resolve import is_single, left_out, resolve
+from routing.resolve import is_single, left_out, resolve_once
 from routing.sessions import session_of
 from routing.snapshot import Snapshot
 
@@ -118,7 +118,7 @@ class Exchange:
         """What the name stands for, as attempts, each behind the gate of limits and budgets; ``able`` leaves those that
         can do what is asked. Raises Refusal."""
         snapshot, caller = self.snapshot, self.record.caller
-        node = resolve(snapshot, model, caller)
+        node = resolve_once(snapshot, model, caller)
         session = None
         if asking is not None and snapshot.switches.session_affinity and not is_single(node):
             self.session, goes_on = session_of(str(caller.key_id), self.headers, asking.peek.fields)

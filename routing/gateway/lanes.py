@@ -39,17 +39,17 @@ from routing.gateway.streams import ChatStream, PassedStream, Stream, Tell, Tran
 SILENT = frozenset(("store", "client_metadata", "include"))
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A body for the upstream, what it could not carry, and headers the format wants."""
+class Prepared(msgspec.Struct, frozen=True):
+    """A body for the upstream, what it could not carry, headers the format wants, and the body's top level (raw or
+    read), where it is at hand."""
 
     body: bytes
     dropped: tuple[str, ...] = ()
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    fields: Mapping[str, object] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """A whole answer for the client. ``sample`` is a chat reply's body to count tokens in."""
 
     body: bytes
@@ -78,7 +78,8 @@ class ChatPassing:
 
     def prepare(self, attempt: Attempt) -> Prepared:
         entry, traits = attempt.entry, traits_of(attempt.entry, attempt.model)
-        return Prepared(*dump(self.request, attempt.model, entry.request, traits))
+        body, dropped, fields = dump(self.request, attempt.model, entry.request, traits)
+        return Prepared(body, dropped, fields=fields)
 
     def whole(self, raw: bytes) -> Answer:
         reply = WholeReply(raw)
@@ -102,7 +103,8 @@ class Passing:
         said, lost = self.format.mended(self.peek.fields, traits_of(attempt.entry, attempt.model))
         fields = said if self.format.id == "gemini" else with_model(said, attempt.model)
         fields, dropped = apply(fields, attempt.entry.request)
-        return Prepared(encode(opened(fields, attempt)), (*lost, *dropped), self.peek.headers)
+        fields = opened(fields, attempt)
+        return Prepared(encode(fields), (*lost, *dropped), self.peek.headers, fields)
 
     def whole(self, raw: bytes) -> Answer:
         reply = self.format.parse_reply(raw, Names())

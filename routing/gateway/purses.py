@@ -12,6 +12,7 @@ from datetime import datetime
 
 from routing.gateway.outcome import Outcome, spends
 from routing.money import Span, Spans
+from routing.snapshot import Budget
 from routing.state import Shared, State
 
 log = logging.getLogger(__name__)
@@ -34,11 +35,20 @@ class Purses:
 
     def __init__(self, state: State, ledger: Ledger | None) -> None:
         self.state, self._ledger = state, ledger
-        self.spans = Spans()
+        self._spans = Spans()
+        self._names: dict[int, tuple[str, Span]] = {}  # budget → its purse now
         self._known: dict[str, tuple[int, Span]] = {}
         self._loading: dict[str, asyncio.Task[bool]] = {}
         self._keeper: asyncio.Task[None] | None = None
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="ledger")
+
+    def at(self, budget: Budget, now: float) -> tuple[str, Span]:
+        """The purse of a budget, and its span, at a Unix time."""
+        span = self._spans.at(budget.period, budget.zone, now)
+        known = self._names.get(budget.id)
+        if known is None or known[1] is not span:
+            known = self._names[budget.id] = (purse_key(budget.id, budget.period, span[0]), span)
+        return known
 
     def used(self, key: str, budget: int, span: Span) -> None:
         """This process counts on the purse: it reads the ledger again for it, whoever loaded it first."""

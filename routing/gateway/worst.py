@@ -24,9 +24,9 @@ OUTPUTS: Mapping[str, int] = {
     "count": 0, "embeddings": 0, "rerank": 0, "moderation": 0, "images": 8192, "speech": 8192, "transcription": 4096,
 }  # fmt: skip
 SERVICES = OUTPUTS.keys() - {"count"}  # priced by the unit, some of them
-LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens", "maxOutputTokens")
-TIMES = ("n", "best_of", "candidateCount")  # how many answers
-WITHIN = ("generationConfig", "generation_config")  # where Gemini says it
+LIMITS = frozenset(("max_completion_tokens", "max_tokens", "max_output_tokens", "maxOutputTokens"))
+TIMES = frozenset(("n", "best_of", "candidateCount"))  # how many answers
+WITHIN = frozenset(("generationConfig", "generation_config"))  # where Gemini says it
 MOST_TIMES = 128
 BOUND_BYTES, USUAL_BYTES = 2, 4  # per token
 RECORDING_BYTES = 100  # of sound per token
@@ -43,16 +43,16 @@ class Demand:
     """What is asked for, as far as it bounds the need. ``fields``: the body's top level, raw or read;
     ``most``: the most units of a service that it may come to, None where nothing bounds them.
 
-    ``leaving``: the body that would go upstream with an attempt, when it is another than the client's: policies,
-    translation and put-back conversations change how long a prompt is and how long its answer may be. None when it
-    cannot be said to that provider.
+    ``leaving``: the body that would go upstream with an attempt, and its top level, when it is another than the
+    client's: policies, translation and put-back conversations change how long a prompt is and how long its answer may
+    be. None when it cannot be said to that provider.
     """
 
     operation: str
     body: bytes
     fields: Mapping[str, object] = field(default_factory=dict)
     most: Callable[[], Units | None] = Units
-    leaving: Callable[[Attempt], bytes | None] | None = None
+    leaving: Callable[[Attempt], tuple[bytes, Mapping[str, object]] | None] | None = None
 
     def usual(self) -> int:
         """Tokens that are counted until the real number is known: the prompt's, and the answer's as far as stated."""
@@ -61,9 +61,9 @@ class Demand:
 
     def worst(self, attempt: Attempt, price: Price) -> Decimal | None:
         """USD the request costs at most at this price; None when the price lacks a class that may be needed."""
-        body = self.leaving(attempt) if self.leaving is not None else None
-        if body is not None:
-            return Demand(self.operation, body, _top_level(body), self.most).worst(attempt, price)
+        leaving = self.leaving(attempt) if self.leaving is not None else None
+        if leaving is not None:
+            return Demand(self.operation, *leaving, self.most).worst(attempt, price)
         entry, known = attempt.entry, attempt.entry.models.get(attempt.model)
         prompt = self._tokens(BOUND_BYTES)
         if known is not None and known.context is not None:
@@ -108,29 +108,31 @@ class Demand:
         return plain // bytes_per_token + 1 + embedded
 
 
-def _top_level(body: bytes) -> Mapping[str, object]:
+def top_level(body: bytes) -> Mapping[str, object]:
+    """The fields of a body of JSON, raw."""
     return msgspec.json.decode(body, type=dict[str, msgspec.Raw])
 
 
 def _stated(fields: Mapping[str, object], *dropped: str) -> int | None:
     """The largest limit on the answer that the client set and the provider is told."""
-    found = [number for name in LIMITS if name not in dropped and (number := _number(fields.get(name)))]
+    found = [number for name in LIMITS & fields.keys() if name not in dropped and (number := _number(fields[name]))]
     return max(found, default=None) or _within(fields, "maxOutputTokens", "max_output_tokens")
 
 
 def _times(fields: Mapping[str, object]) -> int:
-    found = [number for name in TIMES if (number := _number(fields.get(name)))]
+    found = [number for name in TIMES & fields.keys() if (number := _number(fields[name]))]
     return min(max([*found, _within(fields, "candidateCount", "candidate_count") or 1]), MOST_TIMES)
 
 
 def _within(fields: Mapping[str, object], *names: str) -> int | None:
-    for place in WITHIN:
-        raw = fields.get(place)
-        if isinstance(raw, msgspec.Raw):
+    for place in WITHIN & fields.keys():
+        inner = fields[place]
+        if isinstance(inner, msgspec.Raw):
             try:
-                inner = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+                inner = msgspec.json.decode(inner, type=dict[str, msgspec.Raw])
             except msgspec.MsgspecError:
                 continue
+        if isinstance(inner, Mapping):
             return next((number for name in names if (number := _number(inner.get(name)))), None)
     return None
 

@@ -28,7 +28,7 @@ def sent(body: bytes, rules: RequestRules = PLAIN, **traits: Any) -> dict[str, A
 
 @pytest.mark.parametrize("model", ["large", 'odd "name"/é', "org/model:free"])
 def test_the_model_is_the_providers_name(model: str) -> None:
-    body, dropped = dump(parse(raw(), "chat"), model, PLAIN)
+    body, dropped, _ = dump(parse(raw(), "chat"), model, PLAIN)
     assert json.loads(body) == {"model": model, "messages": [{"role": "user", "content": "hi"}]} and dropped == ()
 
 
@@ -41,7 +41,7 @@ def test_the_model_is_the_providers_name(model: str) -> None:
     ],
 )  # fmt: skip
 def test_other_values_are_the_clients_bytes(value: str) -> None:
-    body, _ = dump(parse(raw(f'"other":{value}'), "chat"), "large", PLAIN)
+    body, *_ = dump(parse(raw(f'"other":{value}'), "chat"), "large", PLAIN)
     assert f'"other":{value}'.encode() in body
 
 
@@ -56,7 +56,7 @@ def test_the_request_itself_is_left_as_it_was() -> None:
 class TestRules:
     def test_drop_tells_what_was_dropped(self) -> None:
         rules = RequestRules(drop=frozenset({"logprobs", "seed", "user"}))
-        body, dropped = dump(parse(raw('"seed":1', '"logprobs":true'), "chat"), "large", rules)
+        body, dropped, _ = dump(parse(raw('"seed":1', '"logprobs":true'), "chat"), "large", rules)
         assert dropped == ("seed", "logprobs") and set(json.loads(body)) == {"model", "messages"}
 
     def test_rename(self) -> None:
@@ -88,7 +88,7 @@ class TestRules:
     def test_clamp(self, value: str, expected: str) -> None:
         # A field whose type we do not check: whatever was written must come through.
         rules = RequestRules(clamp={"top_k": (0, 1)})
-        body, _ = dump(parse(raw(f'"top_k":{value}'), "chat"), "large", rules)
+        body, *_ = dump(parse(raw(f'"top_k":{value}'), "chat"), "large", rules)
         assert f'"top_k":{expected}}}'.encode() in body
 
     def test_clamp_is_no_default(self) -> None:
@@ -145,8 +145,8 @@ def test_whatever_is_said_arrives(fields: dict[str, Any], ascii_only: bool) -> N
 def test_earlier_thinking_goes_only_to_those_who_take_it() -> None:
     messages = b'[{"role":"user","content":"a"},{"role":"assistant","content":"b","reasoning_content":"c","odd":1.0}]'
     request = parse(b'{"model":"m","messages":' + messages + b"}", "chat")
-    kept, _ = dump(request, "m", RequestRules(), Traits(reasoning_in=True))
+    kept, *_ = dump(request, "m", RequestRules(), Traits(reasoning_in=True))
     assert messages in kept
-    sent, _ = dump(request, "m", RequestRules(), Traits())
+    sent, *_ = dump(request, "m", RequestRules(), Traits())
     assert b"reasoning_content" not in sent
     assert b'"content":"b","odd":1.0' in sent

@@ -112,7 +112,8 @@ def chat(entry: Entry, model: str, *, stream: bool) -> Prepared:
     """A chat of a client that speaks Chat Completions, as the gateway says it to the provider."""
     to, body = entry.of(model), json.dumps({"model": "x", **CHAT, "stream": stream}).encode()
     if to.format == "openai_chat":
-        return Prepared(*dump(parse(body, "chat"), model, to.request, traits_of(to, model)))
+        sent, dropped, _ = dump(parse(body, "chat"), model, to.request, traits_of(to, model))
+        return Prepared(sent, dropped)
     client = FORMATS["openai_chat"]
     wanted = client.parse(json.loads(body))
     lane = Translating(

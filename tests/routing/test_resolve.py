@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from providers.wire.errors import Refusal
-from routing.resolve import Branch, Leaf, Node, find, offered, resolve
+from routing import resolve as resolving
+from routing.resolve import Branch, Leaf, Node, find, offered, resolve, resolve_once
 from routing.snapshot import EVERYTHING, Access, Caller, Snapshot
 from tests.routing.samples import ANYONE, provider, snapshot
 
@@ -31,6 +32,34 @@ ACME = provider("acme", models=("large", "small"), off=("old",), alias="ac", als
 BETA = provider("beta", models=("large", "org/deep:free"), connections=(2, 3))
 OPEN = provider("open", models=("known",), off=("hidden",), any_model=True, connections=(4,))
 DEAD = provider("dead", models=("large", "only"), connections=())
+
+
+class TestOnce:
+    """What a name stands for is worked out once for each version, and for each caller."""
+
+    keyed, other = (replace(ANYONE, key_id=number) for number in (1, 2))
+
+    def test_the_same_answer(self) -> None:
+        config = snapshot(ACME)
+        first = resolve_once(config, "acme/large", self.keyed)
+        assert told(first) == "acme/large" and resolve_once(config, "acme/large", self.keyed) is first
+
+    def test_of_nobody_else_and_of_no_other_version(self) -> None:
+        config = snapshot(ACME)
+        resolve_once(config, "acme/large", self.keyed)
+        narrow = replace(self.other, access=Access(models=("acme/small",)))
+        with pytest.raises(Refusal, match="may not use"):
+            resolve_once(config, "acme/large", narrow)
+        gone = replace(config, providers={}, prefixes={}, bare={})
+        with pytest.raises(Refusal):
+            resolve_once(gone, "acme/large", self.keyed)
+
+    def test_names_that_clients_make_up_do_not_pile_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(resolving, "MOST_RESOLVED", 3)
+        config = snapshot(OPEN)
+        for number in range(10):
+            assert told(resolve_once(config, f"open/{number}", self.keyed)) == f"open/{number}"
+        assert len(config.resolved) <= 3
 
 
 class TestNames:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import msgspec
+from msgspec.structs import replace
 
 from providers.wire.errors import Kind, Refusal, UpstreamFailure
 from providers.wire.frames import EventSplitter, FrameTooLong, payload
@@ -71,8 +72,7 @@ class Seen(msgspec.Struct, gc=False):
     reasoning_details: Raw = ABSENT
 
 
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
+class ChatRequest(msgspec.Struct, frozen=True):
     """A request as far as it was read. ``fields`` is the whole top level, values as the client wrote them; ``messages``
     those of a chat, in it."""
 

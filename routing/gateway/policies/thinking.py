@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
-from msgspec.structs import replace as with_
+from msgspec.structs import replace
 
 from providers.wire.types import Thinking
 from routing.gateway.policies.base import Draft, Settings
@@ -64,7 +64,7 @@ def budgeted(said: Thinking, budget: int) -> Thinking:
     if budget == 0:
         return Thinking(off=True)
     effort = "low" if budget <= BUDGETS["low"] else "medium" if budget <= BUDGETS["medium"] else "high"
-    return with_(said, budget=budget, effort=effort, off=False, adaptive=False)
+    return replace(said, budget=budget, effort=effort, off=False, adaptive=False)
 
 
 def adaptive(said: Thinking, draft: Draft) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
+
+from msgspec.structs import replace
 
 from routing.gateway.policies.base import Draft, Settings
 from routing.gateway.policies.saying import said_tokens

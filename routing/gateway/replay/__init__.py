@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -61,8 +60,7 @@ def open_index(url: str | None) -> Index:
     return SharedIndex(url) if url else MemoryIndex()
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(msgspec.Struct, frozen=True):
     """What a request's headers say: its Idempotency-Key, and whether it wants no kept answer."""
 
     key: str | None = None
