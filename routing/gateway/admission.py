@@ -8,7 +8,7 @@ attempt takes the money anew, at its own price. Who has no limit and no budget p
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from providers.entry import Price
@@ -75,13 +75,13 @@ class Ticket:
         "_demand",
         "_denied",
         "_entered",
+        "_free",
         "_meters",
         "_purses",
         "_record",
         "_second",
         "_snapshot",
         "_writer",
-        "gate",
         "tries",
     )  # fmt: skip
 
@@ -90,13 +90,17 @@ class Ticket:
         self._purses, self._snapshot, self._record, self._writer = purses, snapshot, record, writer
         self._demand, self._caller = demand, caller
         self.tries: Tries | None = None
-        free = not (caller.limits or caller.budgets or snapshot.budgets or snapshot.spending)
-        self.gate = None if free else self._admit  # asked by Tries before each attempt
+        self._free = not (caller.limits or caller.budgets or snapshot.budgets or snapshot.spending)
         self._entered = not caller.limits
         self._meters: Meters | None = None
         self._claim: Claim | None = None  # the last one, granted or on its way
         self._second = 0
         self._denied: Refusal | None = None
+
+    @property
+    def gate(self) -> Callable[[Attempt], Awaitable[Verdict | None]] | None:
+        """What is asked before each attempt; None where nothing limits the caller."""
+        return None if self._free else self._admit
 
     async def refusal(self) -> Refusal:
         """What the client is told when no attempt answered: of money, when that was what kept providers away."""

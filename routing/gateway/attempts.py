@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 
 from providers.failures import CONSEQUENCES
 from providers.upstream import Attempt
@@ -109,6 +109,11 @@ class Tries:
             status, message = (failure.status, failure.message) if failure is not None else (None, "")
             self._board.abandoned(self._end(why, status, message))
 
+    def close(self) -> None:
+        """Nothing is asked of it any more."""
+        self._walk.close()
+        self._gate = None
+
     def told(self) -> AttemptNote | None:
         """The attempt whose failure :meth:`refusal` tells; None unless its provider answered."""
         if not self.failures:
@@ -134,7 +139,7 @@ class Tries:
         return nobody(self.resting)
 
     # -- the way through the plan ------------------------------------------------------------------------------------
-    def _steps(self) -> Iterator[Step]:
+    def _steps(self) -> Generator[Step]:
         """In order. What rests after a passing failure comes last, what asking would not help not at all; when all of
         it rests for a moment only, the moment is waited for."""
         later: list[Attempt] = []

@@ -267,7 +267,18 @@ class Exchange:
             record.ended_badly(charge=self.snapshot.switches.charge_without_output, left=result == "client_gone")
         if self.ticket is not None:
             self.ticket.close()
-        return record.outcome(result, self.writer.status or status, monotonic(), self.upstream.ear.taken())
+        outcome = record.outcome(result, self.writer.status or status, monotonic(), self.upstream.ear.taken())
+        self._let_go()
+        return outcome
+
+    def _let_go(self) -> None:
+        """What knows of each other parts: a request is freed when it is over, not when the collector comes by, which is
+        a hundred requests later and, for those that were under way when it came, a hundred thousand."""
+        if self.tries is not None:
+            self.tries.close()
+        if self.ticket is not None:
+            self.ticket.tries = None
+        self.tries = self.ticket = self.last_words = None
 
     async def told(self) -> None:
         """The client has its answer: whoever keeps it does so now."""
