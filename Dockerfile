@@ -1,7 +1,9 @@
 FROM python:3.12-slim AS build
 WORKDIR /source
 COPY . .
-RUN python -m venv /opt/omniroute && /opt/omniroute/bin/pip install --no-cache-dir .
+# docker build --build-arg EXTRAS=semantic: with offline embeddings for the semantic cache (some 100 MB).
+ARG EXTRAS=""
+RUN python -m venv /opt/omniroute && /opt/omniroute/bin/pip install --no-cache-dir ".${EXTRAS:+[$EXTRAS]}"
 
 FROM python:3.12-slim
 RUN useradd --system --uid 10001 --home-dir /data --no-create-home omniroute \

@@ -13,13 +13,14 @@ class RoutingConfig(AppConfig):
 
     def ready(self) -> None:
         from providers.models import Connection
-        from providers.signals import quotas_changed
+        from providers.signals import providers_made, quotas_changed
         from routing import publish
 
         for model in publish.WATCHED:
             for signal in (post_save, post_delete):
                 signal.connect(publish.on_change, sender=model, dispatch_uid=f"publish {model.__name__} {id(signal)}")
-        quotas_changed.connect(publish.on_quotas, dispatch_uid="publish quotas")
+        providers_made.connect(publish.on_told, dispatch_uid="publish providers")
+        quotas_changed.connect(publish.on_told, dispatch_uid="publish quotas")
         post_save.connect(_mended, sender=Connection, dispatch_uid="health of a connection")
 
 

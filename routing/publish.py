@@ -89,8 +89,8 @@ def on_change(sender: type, **kwargs: Any) -> None:
     bump()
 
 
-def on_quotas(sender: type, **kwargs: Any) -> None:
-    """Receiver of ``providers.signals.quotas_changed`` (connected in ``apps``)."""
+def on_told(sender: type, **kwargs: Any) -> None:
+    """Receiver of the signals of ``providers.signals`` (connected in ``apps``)."""
     bump()
 
 

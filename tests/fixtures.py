@@ -50,6 +50,16 @@ def _emptied_without_ado() -> Iterator[None]:
     TransactionTestCase._fixture_teardown = before
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _in_less_time() -> None:
+    """Every test client has a middleware of its own, which would look all static files up first (0.1 s); every person
+    has a password, which would be made slow to guess (0.1 s)."""
+    from django.conf import settings
+
+    settings.WHITENOISE_AUTOREFRESH = True
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 def _emptied(self: Any) -> None:
     from django.core.management.color import no_style
     from django.db import connection

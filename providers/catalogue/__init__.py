@@ -20,6 +20,7 @@ from providers.catalogue.shapes import EntryTable
 from providers.catalogue.table import SLUG, CatalogueError
 from providers.entry import Entry
 from providers.models import Provider
+from providers.signals import providers_made
 
 __all__ = ["FOLDER", "CatalogueError", "entries", "load", "operation_fault", "parse", "sync", "trait_fault"]
 
@@ -64,8 +65,11 @@ def parse(id: str, text: str) -> Entry:
 
 @transaction.atomic
 def sync() -> int:
-    """Create the rows of catalogue entries that have none; returns how many. Existing rows are never touched, so a
-    custom provider that had the id first keeps it, and the catalogue's entry stays hidden behind it."""
+    """Create the rows of catalogue entries that have none; returns how many that were. Existing rows are never touched,
+    so a custom provider that had the id first keeps it, and the catalogue's entry stays hidden behind it."""
     known = set(Provider.objects.values_list("id", flat=True))
-    made = [Provider.objects.get_or_create(id=id, defaults={"custom": False})[1] for id in entries() if id not in known]
-    return sum(made)
+    wanted = [Provider(id=id, custom=False) for id in entries() if id not in known]
+    if wanted:
+        Provider.objects.bulk_create(wanted, ignore_conflicts=True)  # another process may be at it as well
+        providers_made.send(sender=Provider)
+    return len(wanted)
