@@ -104,6 +104,8 @@ class Unwrapped:
             out = data if decoder is None else decoder.feed(data)
             if out:
                 yield out
+                if decoder is not None:
+                    decoder.feed(b"")  # what went wrong behind it is told now, not with the next piece
         if decoder is not None and (last := decoder.end()):
             yield last
 

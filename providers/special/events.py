@@ -15,21 +15,35 @@ ACCEPT = (b"accept", b"application/vnd.amazon.eventstream")
 
 
 class Messages:
-    """``told``: the message of one event → server-sent events, b"" for none; ``ended``: the last of them."""
+    """``told``: the message of one event → server-sent events, b"" for none; ``ended``: the last of them. A failure
+    behind something that was said comes with the next call, so that nothing said is lost."""
 
-    __slots__ = ("_ended", "_split", "_told")
+    __slots__ = ("_ended", "_failure", "_split", "_told")
 
     def __init__(self, told: Callable[[Message], bytes], ended: Callable[[], bytes] = bytes) -> None:
         self._split, self._told, self._ended = MessageSplitter(), told, ended
+        self._failure: UpstreamFailure | None = None
 
     def feed(self, data: bytes) -> bytes:
+        self._fail()
+        said = b""
         try:
-            messages = self._split.feed(data)
+            for message in self._split.feed(data):
+                said += self._said(message)
         except (BrokenStream, FrameTooLong) as wrong:
-            raise UpstreamFailure(Kind.PROTOCOL, f"The provider's stream is broken: {wrong}.") from None
-        return b"".join([self._said(message) for message in messages])
+            self._failure = UpstreamFailure(Kind.PROTOCOL, f"The provider's stream is broken: {wrong}.")
+        except UpstreamFailure as failure:
+            self._failure = failure
+        if not said:
+            self._fail()
+        return said
+
+    def _fail(self) -> None:
+        if self._failure is not None:
+            raise self._failure
 
     def end(self) -> bytes:
+        self._fail()
         if self._split.cut:
             raise UpstreamFailure(Kind.PROTOCOL, "The provider's stream ended in the middle of a message.")
         return self._ended()

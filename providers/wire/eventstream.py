@@ -59,17 +59,22 @@ class MessageSplitter:
         self._rest = bytearray()
 
     def feed(self, data: bytes) -> list[Message]:
-        """The messages that end within data. Raises BrokenStream, and FrameTooLong beyond MAX_FRAME."""
+        """The messages that end within data. Raises BrokenStream, and FrameTooLong beyond MAX_FRAME; where whole
+        messages come before the broken one, with the next call."""
         rest = self._rest
         rest += data
-        found = []
+        found: list[Message] = []
         start = 0
-        while len(rest) - start >= PRELUDE:
-            total, headers = _lengths(bytes(rest[start : start + PRELUDE]))
-            if len(rest) - start < total:
-                break
-            found.append(_message(bytes(rest[start : start + total]), headers))
-            start += total
+        try:
+            while len(rest) - start >= PRELUDE:
+                total, headers = _lengths(bytes(rest[start : start + PRELUDE]))
+                if len(rest) - start < total:
+                    break
+                found.append(_message(bytes(rest[start : start + total]), headers))
+                start += total
+        except (BrokenStream, FrameTooLong):
+            if not found:
+                raise
         del rest[:start]
         return found
 

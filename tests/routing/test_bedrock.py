@@ -121,13 +121,14 @@ def test_an_exception_before_the_first_word_is_an_error_status(vendors: Any) -> 
             list(clients.chat.chat.completions.create(model=f"bedrock/{CLAUDE}", messages=HELLO, stream=True))
 
 
+@pytest.mark.parametrize("at_once", [False, True], ids=["in pieces", "at once"])
 @pytest.mark.parametrize("broken", ["bent", "cut"])
-def test_a_stream_that_breaks_ends_with_an_error(vendors: Any, gateway: Any, broken: str) -> None:
+def test_a_stream_that_breaks_ends_with_an_error(vendors: Any, gateway: Any, broken: str, at_once: bool) -> None:
     whole = b"".join(
         event("chunk", {"bytes": base64.b64encode(json.dumps(it).encode()).decode()}) for it in MESSAGE_EVENTS
     )
     data = whole[:-3] if broken == "cut" else whole[:-30] + b"\0" + whole[-29:]
-    with Vendor(lambda _: (200, cut(data))) as vendor:
+    with Vendor(lambda _: (200, cut(data, len(data) if at_once else 37))) as vendor:
         clients = vendors.connect("bedrock", vendor.url, model=CLAUDE, secret="ABSKkey")
         chunks = clients.chat.chat.completions.create(model=f"bedrock/{CLAUDE}", messages=HELLO, stream=True)
         said: list[str] = []

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 from zlib import crc32
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from providers.wire.errors import Kind
+from providers.special.events import Messages
+from providers.wire.errors import Kind, UpstreamFailure
 from providers.wire.eventstream import BrokenStream, Message, MessageSplitter, encoded, error_from, failure_of
 from providers.wire.frames import MAX_FRAME, FrameTooLong
 
@@ -47,6 +49,27 @@ def test_a_changed_byte_is_noticed_or_waits_for_more(at: int, by: int) -> None:
     bent[at] ^= by
     with pytest.raises((BrokenStream, FrameTooLong)):
         MessageSplitter().feed(bytes(bent))
+
+
+def test_what_is_whole_before_a_broken_message_is_not_lost() -> None:
+    split = MessageSplitter()
+    bent = bytes([*HELLO[:-1], HELLO[-1] ^ 1])
+    assert [message.payload for message in split.feed(HELLO + HELLO + bent + HELLO)] == [b'{"a":1}'] * 2
+    assert split.cut
+    for _ in range(2):
+        with pytest.raises(BrokenStream):
+            split.feed(b"")
+
+
+@pytest.mark.parametrize("again", [lambda messages: messages.feed(b""), lambda messages: messages.end()])
+def test_what_was_said_before_a_failure_is_not_lost(again: Any) -> None:
+    failing = encoded({":message-type": "exception", ":exception-type": "throttlingException"}, b'{"message":"Slow"}')
+    messages = Messages(lambda message: message.payload)
+    assert messages.feed(HELLO + failing + HELLO) == b'{"a":1}'
+    with pytest.raises(UpstreamFailure, match="Slow"):
+        again(messages)
+    with pytest.raises(UpstreamFailure, match="Slow"):
+        Messages(lambda message: message.payload).feed(failing + HELLO)
 
 
 def test_other_types_of_headers_are_passed_over() -> None:
