@@ -281,11 +281,7 @@ def test_many(connections: Iterable[Connection]) -> list[Probe]:
     results: list[Probe] = []
     for first in range(0, len(rows), TESTS_AT_ONCE):  # stored as they come, for those who watch
         some = rows[first : first + TESTS_AT_ONCE]
-        found = asyncio.run(_run([prepared(row) for row in some]))
-        again = [at for at, result in enumerate(found) if result.unauthorized and grants.renewed(some[at])]
-        for at, result in zip(again, asyncio.run(_run([prepared(some[at]) for at in again])), strict=True):
-            found[at] = result
-        results += found
+        results += grants.asked_for(some, lambda these: asyncio.run(_run([prepared(row) for row in these])))
         for row, result in zip(some, results[first:], strict=True):
             _store(row, result)
     return results

@@ -11,9 +11,10 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
 
 from django.conf import settings
 from django.db import transaction
@@ -253,9 +254,29 @@ def refused(pk: int, *, seen: int) -> Token:
     return refresh(pk, seen=seen)
 
 
-def renewed(connection: Connection) -> bool:
-    """After a 401 to a call beside requests: whether the connection's login has another token now, to ask once more
-    with. A login that cannot be renewed ends."""
+class Told(Protocol):
+    """What came of a call beside requests; ``unauthorized``: the vendor answered 401."""
+
+    @property
+    def unauthorized(self) -> bool: ...
+
+
+T = TypeVar("T", bound=Told)
+
+
+def asked_for(rows: Sequence[Connection], ask: Callable[[Sequence[Connection]], list[T]]) -> list[T]:
+    """What came of asking for each row. Those whose login's token was refused are asked for once more, with a renewed
+    one; a login that cannot be renewed ends."""
+    results = ask(rows)
+    again = [at for at, told in enumerate(results) if told.unauthorized and _renewed(rows[at])]
+    if again:
+        for at, told in zip(again, ask([rows[at] for at in again]), strict=True):
+            results[at] = told
+    return results
+
+
+def _renewed(connection: Connection) -> bool:
+    """Whether the connection's login has another token than the refused one now."""
     grant = grant_of(connection)
     if grant is None:
         return False

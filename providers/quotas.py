@@ -78,10 +78,7 @@ def refresh_many(rows: Iterable[Connection]) -> list[Asked]:
     """As :func:`refresh` for several, at most five at a time, in the order given; those whose login's token is refused
     are asked once more with a renewed one."""
     chosen = list(rows)
-    results = asyncio.run(_run([_question(row) for row in chosen]))
-    again = [at for at, asked in enumerate(results) if asked.unauthorized and grants.renewed(chosen[at])]
-    for at, asked in zip(again, asyncio.run(_run([_question(chosen[at]) for at in again])), strict=True):
-        results[at] = asked
+    results = grants.asked_for(chosen, lambda some: asyncio.run(_run([_question(row) for row in some])))
     for row, asked in zip(chosen, results, strict=True):
         _keep_asked(row, asked)
     return results
