@@ -12,7 +12,6 @@ import gc
 import logging
 import signal
 import socket
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
@@ -28,9 +27,6 @@ log = logging.getLogger(__name__)
 DRAIN = 30.0  # seconds running requests get to end after SIGTERM
 KEEP_ALIVE = 75  # seconds; longer than the 60 that load balancers keep their own side open
 LARGEST_MESSAGE = 64 * 1024  # bytes of one WebSocket message from a browser
-# Seconds until a thread that wants the interpreter is given it. The loop lets it go in every turn; by Python's own 5 ms
-# it would wait so long for the thread that stores usage rows, and all clients with it.
-SWITCH = 0.0005
 OPEN_WHILE_DRAINING = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
@@ -120,7 +116,6 @@ class Server(uvicorn.Server):
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 50)
-        sys.setswitchinterval(SWITCH)
         self._ready()
 
     async def main_loop(self) -> None:
