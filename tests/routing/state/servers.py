@@ -166,9 +166,10 @@ class OwnPostgres:
 
     def _signal(self, number: signal.Signals) -> None:
         parent = int((self._folder / "data" / "postmaster.pid").read_text().split("\n")[0])
-        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-        for pid in (parent, *map(int, children)):
-            os.kill(pid, number)
+        os.kill(parent, number)  # first: a parent that is stopped makes no child behind our back
+        for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+            with contextlib.suppress(ProcessLookupError):  # a child may end while we go through them
+                os.kill(int(pid), number)
 
     def _run(self, program: str, *words: str) -> None:
         command: Sequence[str] = [str(self._bin / program), *words]

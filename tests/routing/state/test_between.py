@@ -202,8 +202,8 @@ async def test_what_a_killed_process_held_lapses(pair: Pair) -> None:
 
 
 async def test_many_at_once_on_both(pair: Pair) -> None:
-    """A crowd in each process: never more than three run, and everybody has a turn."""
-    three, running, most = Pace(at_once=3), 0, 0
+    """A crowd in each process: three run together, never more, and everybody has a turn."""
+    three, running, most, together = Pace(at_once=3), 0, 0, asyncio.Event()
 
     async def ask(number: int, paces: Paces) -> None:
         nonlocal running, most
@@ -211,6 +211,9 @@ async def test_many_at_once_on_both(pair: Pair) -> None:
         assert start is not None
         running += 1
         most = max(most, running)
+        if running == 3:
+            together.set()
+        await together.wait()
         await asyncio.sleep(0)
         running -= 1
         start.leave()
