@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Iterator
 
 import pytest
 import redis
 
+from routing.gateway.replay import open_repeats
 from routing.gateway.replay.kept import Kept
-from routing.gateway.replay.shared import INDEX, PREFIX, SharedShelf
+from routing.gateway.replay.shared import PREFIX, SharedShelf
+from tests.routing.state.servers import OwnRedis
 
-URL = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/6")
+TIMEOUT = 10  # seconds: a server that stands still for a while with the whole machine is not away
 KEPT = Kept(kind="whole", content_type=b"application/json", body=b"{}", headers=((b"a", b"b"),), at=1.0, usd="0.5")
 
 
 @pytest.fixture
-def server() -> Iterator[redis.Redis]:
-    client = redis.Redis.from_url(URL)
-    try:
-        client.ping()
-    except redis.RedisError as away:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"no Redis: {away}")
-    client.delete(INDEX, *client.keys(f"{PREFIX}*"))
-    yield client
-    client.delete(INDEX, *client.keys(f"{PREFIX}*"))
-    client.close()
+def server(own_redis: OwnRedis) -> Iterator[redis.Redis]:
+    with own_redis.client() as client:
+        yield client
 
 
 @pytest.mark.services
-async def test_another_process_finds_it(server: redis.Redis) -> None:
-    one, other = SharedShelf(URL), SharedShelf(URL)
+async def test_another_process_finds_it(own_redis: OwnRedis, server: redis.Redis) -> None:
+    one, other = (SharedShelf(own_redis.url, timeout=TIMEOUT) for _ in range(2))
     await one.put("k", KEPT, 60)
     assert await other.get("k") == KEPT
     assert await other.get("l") is None
@@ -43,8 +35,8 @@ async def test_another_process_finds_it(server: redis.Redis) -> None:
 
 
 @pytest.mark.services
-async def test_it_is_bounded(server: redis.Redis) -> None:
-    shelf = SharedShelf(URL)
+async def test_it_is_bounded(own_redis: OwnRedis) -> None:
+    shelf = SharedShelf(own_redis.url, timeout=TIMEOUT)
     shelf.bound(2, 0)
     for seconds, name in ((10, "a"), (30, "b"), (20, "c")):
         await shelf.put(name, KEPT, seconds)
@@ -53,15 +45,18 @@ async def test_it_is_bounded(server: redis.Redis) -> None:
 
 
 @pytest.mark.services
-def test_flushing_empties_it(server: redis.Redis, db: None, settings: object) -> None:
+def test_flushing_empties_it(
+    own_redis: OwnRedis, server: redis.Redis, db: None, settings: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import asyncio
 
     from routing import caching
 
-    settings.REDIS_URL = URL  # type: ignore[attr-defined]
+    monkeypatch.setattr(caching, "TIMEOUT", TIMEOUT)
+    settings.REDIS_URL = own_redis.url  # type: ignore[attr-defined]
 
     async def fill() -> None:
-        shelf = SharedShelf(URL)
+        shelf = SharedShelf(own_redis.url, timeout=TIMEOUT)
         await shelf.put("a", KEPT, 60)
         await shelf.aclose()
 
@@ -85,3 +80,20 @@ async def test_away_is_a_miss_and_nobody_waits_for_it_again() -> None:
         with pytest.raises(TimeoutError):
             silent.accept()
         await shelf.aclose()
+
+
+@pytest.mark.services
+async def test_a_repeated_request_finds_its_answer_as_soon_as_redis_is_back() -> None:
+    own = OwnRedis()
+    try:
+        own.start()
+        repeats = open_repeats(own.url, TIMEOUT)
+        assert repeats is not None
+        own.stop()
+        assert not await repeats.put("k", KEPT, 60)
+        own.start()
+        assert await repeats.put("k", KEPT, 60)
+        assert await repeats.get("k") == KEPT
+        await repeats.aclose()
+    finally:
+        own.stop()

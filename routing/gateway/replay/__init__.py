@@ -42,10 +42,11 @@ NO_CACHE = ("no-cache", "no-store")
 
 def open_repeats(url: str | None, timeout: float) -> Shelf | None:
     """Where several processes find the answers of repeated requests; None without a Redis. Nobody waits for it but
-    who repeats a request, and none while the state says that Redis is away: it may take a second at least."""
+    who repeats a request, and none while the state says that Redis is away: it may take a second at least, and does not
+    pause by itself, for what the state says is done must be found as soon as Redis is back."""
     if not url:
         return None
-    shelf = SharedShelf(url, REPEATS, max(timeout, 1.0))
+    shelf = SharedShelf(url, REPEATS, max(timeout, 1.0), pause=0)
     shelf.bound(MOST_SLOTS, 0)
     return shelf
 

@@ -21,10 +21,10 @@ AWAY = (RedisError, OSError, TimeoutError)
 
 
 class Pause:
-    """True while Redis is not asked, since it was away. ``then``: what comes of it, for the log."""
+    """True for some seconds after Redis was away: it is not asked then. ``then``: what comes of it, for the log."""
 
-    def __init__(self, then: str) -> None:
-        self._then, self._until = then, 0.0
+    def __init__(self, then: str, seconds: float = PAUSE) -> None:
+        self._then, self._seconds, self._until = then, seconds, 0.0
 
     def __bool__(self) -> bool:
         return time.monotonic() < self._until
@@ -32,17 +32,18 @@ class Pause:
     def begin(self, wrong: Exception) -> None:
         if not self:
             log.warning("Redis is away, %s: %s", self._then, wrong)
-        self._until = time.monotonic() + PAUSE
+        self._until = time.monotonic() + self._seconds
 
 
 class SharedShelf:
-    """``name`` parts it from other shelves of the same Redis, which may take ``timeout`` seconds."""
+    """``name`` parts it from other shelves of the same Redis, which may take ``timeout`` seconds; after it was away it
+    is not asked for ``pause`` seconds."""
 
-    def __init__(self, url: str, name: str = INDEX, timeout: float = TIMEOUT) -> None:
+    def __init__(self, url: str, name: str = INDEX, timeout: float = TIMEOUT, pause: float = PAUSE) -> None:
         self._index, self._prefix = name, f"{name}:"
         self._redis: Any = Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
         self._entries = 1000
-        self._pause = Pause("nothing is found in the cache")
+        self._pause = Pause("nothing is found in the cache", pause)
 
     def bound(self, entries: int, size: int) -> None:
         """Redis bounds its memory itself (``maxmemory``); here answers are counted."""
