@@ -15,7 +15,7 @@ import pytest
 
 from tests.simulator import SimulatorThread
 
-PATIENCE = 10.0  # seconds; how long a test waits for what must come
+PATIENCE = 60.0  # seconds; how long a test waits for what must come
 
 
 @pytest.fixture(scope="session")

@@ -61,7 +61,7 @@ def postgres_database(template: str) -> Iterator[str]:
     """The name of a database that lives as long as the context. Without a server a skip, never one under CI."""
     name = f"omniroute_test_{secrets.token_hex(6)}"
     try:
-        server = psycopg.connect(POSTGRES, autocommit=True, connect_timeout=3)
+        server = psycopg.connect(POSTGRES, autocommit=True, connect_timeout=30)
     except psycopg.OperationalError as away:
         if os.environ.get("CI"):
             raise

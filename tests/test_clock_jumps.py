@@ -63,8 +63,9 @@ def started(data_dir: Path, clock: Clock, upstream: Any) -> Program:
     return Program(data_dir, "serve", "--no-open", **clock.variables)
 
 
-def until_midnight() -> float:
-    return DAY - time.time() % DAY
+def until_noon() -> float:
+    """Of tomorrow (UTC): far from both ends of a day."""
+    return 1.5 * DAY - time.time() % DAY
 
 
 def test_what_is_counted_in_seconds_does_not_notice(data_dir: Path, clock: Clock, upstream: Any) -> None:
@@ -93,6 +94,8 @@ def test_what_is_counted_in_seconds_does_not_notice(data_dir: Path, clock: Clock
 
 def test_a_day_of_a_budget_is_the_clocks(data_dir: Path, clock: Clock, upstream: Any) -> None:
     upstream.default = sim.chat("x", usage=COSTS_A_DOLLAR)
+    noon = until_noon()
+    clock.set(noon)
     with started(data_dir, clock, upstream) as program:
         address = program.address()
 
@@ -105,11 +108,11 @@ def test_a_day_of_a_budget_is_the_clocks(data_dir: Path, clock: Clock, upstream:
             return count
 
         assert spent_until_refused() == 2
-        clock.set(until_midnight() + 60)
+        clock.set(noon + DAY)
         assert spent_until_refused() == 2, "another day"
-        clock.set(0)
+        clock.set(noon)
         assert spent_until_refused() == 0, "the day before is spent"
-        clock.set(until_midnight() + 60)
+        clock.set(noon + DAY)
         assert spent_until_refused() == 0, "and the other one too"
         assert program.stop() == 0
     with sqlite3.connect(data_dir / "omniroute.sqlite3") as database:

@@ -98,7 +98,7 @@ def ask(address: str, key: str = KEY, headers: Mapping[str, str] = {}, **fields:
 
 
 def test_forty_at_once_on_a_budget_for_five(data_dir: Path, redis_server: OwnRedis, upstream: Any) -> None:
-    job = Job(data_dir, redis_server.url, upstream, "budgets: [{scope: key, name: ci, limit_usd: 5}]")
+    job = Job(data_dir, redis_server.url, upstream, "budgets: [{scope: key, name: ci, period: total, limit_usd: 5}]")
     upstream.plays(*[sim.chat("x", usage=COSTS_A_DOLLAR)] * 100)
     with job.start() as program, ThreadPoolExecutor(40) as pool:
         address = program.address()
@@ -162,7 +162,8 @@ def test_killed_in_the_middle_nothing_is_lost_doubled_or_exceeded(
 
 
 def test_redis_stops_and_comes_back(data_dir: Path, redis_server: OwnRedis, upstream: Any) -> None:
-    more = "budgets: [{scope: key, name: ci, limit_usd: 2}]\nlimits: [{scope: key, name: ci, requests_per_minute: 100}]"
+    more = "budgets: [{scope: key, name: ci, period: total, limit_usd: 2}]\n"
+    more += "limits: [{scope: key, name: ci, requests_per_minute: 100}]"
     job = Job(data_dir, redis_server.url, upstream, more)
     upstream.plays(*[sim.chat("x", usage=COSTS_A_DOLLAR)] * 9)
     with job.start() as program:
@@ -201,10 +202,10 @@ def test_redis_does_not_answer_in_time(data_dir: Path, redis_server: OwnRedis, u
     job = Job(data_dir, relay.url, upstream, more)
     upstream.default = sim.chat("x", usage=COSTS_A_DOLLAR)
     try:
-        with job.start(patience=1500) as program:
+        with job.start(patience=10_000 if how == "slow" else 4000) as program:
             address = program.address()
             assert [ask(address).status_code for _ in range(2)] == [200, 200]
-            relay.delay = {"slow": 0.2, "too slow": 4.0}.get(how, 0.0)
+            relay.delay = {"slow": 0.2, "too slow": 10.0}.get(how, 0.0)
             if how == "paused":
                 redis_server.pause()
             if how == "slow":

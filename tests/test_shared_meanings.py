@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests import simulator as sim
-from tests.omniroute.programs import run
+from tests.omniroute.programs import ROOT, run
 from tests.routing.test_gateway_semantic import EMBEDDINGS, FRANCE, SAME, SPAIN, vendor
 from tests.test_shared_job import Pair, serving, until
 
@@ -31,7 +31,7 @@ def how(pair: Pair, text: str) -> str:
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory, migrated_file: Path) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("meanings")
-    with serving(folder, migrated_file, 60) as pair:
+    with serving(folder, migrated_file, 60, str(ROOT / "tests" / "vendors" / "unhurried.py")) as pair:
         pair.upstream.default = vendor
         (folder / "more.yaml").write_text(MORE.format(url=pair.upstream.url))
         done = run(folder / "data", "apply", str(folder / "more.yaml"))

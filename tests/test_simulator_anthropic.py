@@ -324,7 +324,7 @@ async def test_usage_by_class(upstream: Simulator) -> None:
 
 async def test_sdk_counts_lists_and_parses() -> None:
     async with Simulator(format="anthropic", models={"sim-large", "sim-modern"}) as upstream:
-        client = anthropic.AsyncAnthropic(base_url=upstream.root, api_key="sk-a", max_retries=0, timeout=5)
+        client = anthropic.AsyncAnthropic(base_url=upstream.root, api_key="sk-a", max_retries=0, timeout=60)
         assert (await client.messages.count_tokens(model="sim-large", messages=[ASKED])).input_tokens > 0
         assert [model.id async for model in client.models.list()] == ["sim-large", "sim-modern"]
         assert (await client.models.retrieve("sim-modern")).max_tokens == 64_000

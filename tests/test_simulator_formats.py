@@ -35,7 +35,7 @@ class Heard:
 
 
 async def hear_chat(upstream: Simulator, streamed: bool) -> Heard:
-    client = openai.AsyncOpenAI(base_url=upstream.url, api_key="sk-a", max_retries=0, timeout=5)
+    client = openai.AsyncOpenAI(base_url=upstream.url, api_key="sk-a", max_retries=0, timeout=60)
     asked: dict[str, Any] = {"model": "sim-large", "messages": [{"role": "user", "content": "Hello there"}]}
     if streamed:
         options = {"include_usage": True}
@@ -51,7 +51,7 @@ async def hear_chat(upstream: Simulator, streamed: bool) -> Heard:
 
 
 async def hear_responses(upstream: Simulator, streamed: bool) -> Heard:
-    client = openai.AsyncOpenAI(base_url=upstream.url, api_key="sk-a", max_retries=0, timeout=5)
+    client = openai.AsyncOpenAI(base_url=upstream.url, api_key="sk-a", max_retries=0, timeout=60)
     asked: dict[str, Any] = {"model": "sim-large", "input": "Hello there"}
     if streamed:
         async with client.responses.stream(**asked) as stream:
@@ -64,7 +64,7 @@ async def hear_responses(upstream: Simulator, streamed: bool) -> Heard:
 
 
 async def hear_anthropic(upstream: Simulator, streamed: bool) -> Heard:
-    client = anthropic.AsyncAnthropic(base_url=upstream.root, api_key="sk-a", max_retries=0, timeout=5)
+    client = anthropic.AsyncAnthropic(base_url=upstream.root, api_key="sk-a", max_retries=0, timeout=60)
     messages = [{"role": "user", "content": "Hello there"}]
     asked: dict[str, Any] = {"model": "sim-large", "max_tokens": 100, "messages": messages}
     if streamed:
@@ -235,12 +235,12 @@ async def test_streams_end_as_scripted(format: str) -> None:
 
 @pytest.mark.parametrize("format", FORMATS)
 async def test_cut_and_stalled_streams(format: str) -> None:
-    async with Simulator(format=format) as upstream, httpx.AsyncClient(verify=False, timeout=0.5) as client:
+    async with Simulator(format=format) as upstream, httpx.AsyncClient(verify=False, timeout=60) as client:
         upstream.plays(sim.chat("one two").cut(after=2), sim.stall(after=1))
         with pytest.raises(httpx.RemoteProtocolError):
             await client.post(**plain(upstream, format, streamed=True))
         with pytest.raises(httpx.ReadTimeout):
-            await client.post(**plain(upstream, format, streamed=True))
+            await client.post(**plain(upstream, format, streamed=True), timeout=httpx.Timeout(60, read=0.5))
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -300,7 +300,7 @@ VALID = {"city": "text", "days": 2, "unit": "C"}
 
 async def test_default_uses_tools_in_chat() -> None:
     async with Simulator() as upstream:
-        client = openai.AsyncOpenAI(base_url=upstream.url, api_key="sk-a", max_retries=0, timeout=5)
+        client = openai.AsyncOpenAI(base_url=upstream.url, api_key="sk-a", max_retries=0, timeout=60)
         tools: Any = [{"type": "function", "function": {"name": "weather", "parameters": SCHEMA}}]
         messages: list[Any] = [{"role": "user", "content": "Use the tool"}]
         options: Any = {"model": "sim-large", "tools": tools, "reasoning_effort": "low"}
@@ -318,7 +318,7 @@ async def test_default_uses_tools_in_chat() -> None:
 
 async def test_default_uses_tools_in_responses() -> None:
     async with Simulator(format="openai_responses") as upstream:
-        client = openai.AsyncOpenAI(base_url=upstream.url, api_key="sk-a", max_retries=0, timeout=5)
+        client = openai.AsyncOpenAI(base_url=upstream.url, api_key="sk-a", max_retries=0, timeout=60)
         options: Any = {
             "model": "sim-large",
             "tools": [{"type": "function", "name": "weather", "parameters": SCHEMA, "strict": False}],
@@ -341,7 +341,7 @@ async def test_default_uses_tools_in_responses() -> None:
 @pytest.mark.parametrize("thinking", [{"type": "enabled", "budget_tokens": 1024}, {"type": "adaptive"}])
 async def test_default_uses_tools_in_messages(thinking: Any) -> None:
     async with Simulator(format="anthropic") as upstream:
-        client = anthropic.AsyncAnthropic(base_url=upstream.root, api_key="sk-a", max_retries=0, timeout=5)
+        client = anthropic.AsyncAnthropic(base_url=upstream.root, api_key="sk-a", max_retries=0, timeout=60)
         options: Any = {
             "model": "sim-large",
             "max_tokens": 2000,

@@ -50,7 +50,7 @@ async def upstream() -> AsyncIterator[Simulator]:
 
 @pytest.fixture
 async def client(upstream: Simulator) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(base_url=upstream.url, api_key="k", max_retries=0, timeout=5) as sdk:
+    async with openai.AsyncOpenAI(base_url=upstream.url, api_key="k", max_retries=0, timeout=60) as sdk:
         yield sdk
 
 

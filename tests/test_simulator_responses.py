@@ -218,7 +218,7 @@ async def test_reasoning_keeps_its_company(upstream: Simulator) -> None:
 
 
 async def test_sdk_goes_on_from_what_is_stored(upstream: Simulator) -> None:
-    client = openai.AsyncOpenAI(base_url=upstream.url, api_key="k", max_retries=0, timeout=5)
+    client = openai.AsyncOpenAI(base_url=upstream.url, api_key="k", max_retries=0, timeout=60)
     tools: Any = [{**TOOL, "strict": False}]
     first = await client.responses.create(model="m", input="Use the tool", tools=tools)
     output: Any = {"type": "function_call_output", "call_id": first.output[0].call_id, "output": "Rain"}
@@ -240,7 +240,7 @@ async def test_sdk_parses(upstream: Simulator) -> None:
         city: str
         days: int
 
-    client = openai.AsyncOpenAI(base_url=upstream.url, api_key="k", max_retries=0, timeout=5)
+    client = openai.AsyncOpenAI(base_url=upstream.url, api_key="k", max_retries=0, timeout=60)
     reply = await client.responses.parse(model="m", input="Where?", text_format=City)
     assert reply.output_parsed == City(city="text", days=1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 
@@ -73,10 +74,12 @@ def as_() -> Callable[[User], Client]:
 
 @pytest.fixture
 def clock(monkeypatch) -> Callable[[float], None]:
-    """Turn time.time() forward by seconds, for allauth's limiter and the cache alike."""
+    """Turn time.time() forward by seconds, for allauth's limiter and the cache alike. By itself it only tells one
+    reading from the next; it begins five seconds after a code of an authenticator app has changed."""
     passed = 0.0
-    real = time.time
-    monkeypatch.setattr(time, "time", lambda: real() + passed)
+    begun = time.time() // 30 * 30 + 5
+    readings = itertools.count()
+    monkeypatch.setattr(time, "time", lambda: begun + passed + next(readings) / 100_000)
 
     def forward(seconds: float) -> None:
         nonlocal passed

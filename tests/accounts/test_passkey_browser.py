@@ -33,7 +33,7 @@ def page() -> Iterator[Page]:
             pytest.skip("Chromium is not installed")
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         page = browser.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         yield page
         browser.close()
 
@@ -54,6 +54,7 @@ def test_a_passkey_is_registered_and_signs_in(live_server, mate, page) -> None:
     virtual_authenticator(page)
     page.goto(f"{live_server.url}/accounts/login/?next=/accounts/2fa/webauthn/add/")
     submit(page, login="mate@example.com", password=PASSWORD)
+    page.wait_for_url("**/accounts/reauthenticate/**")  # the page before has such a field too
     submit(page, password=PASSWORD)
     page.check("[name=passwordless]")
     page.click("#mfa_webauthn_add")

@@ -16,8 +16,14 @@ import psycopg
 import pytest
 
 from tests.prepared import postgres_database, postgres_url, prepared
+from tests.routing.conftest import same_day
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def one_day() -> None:
+    same_day()
 
 
 @dataclass

@@ -15,7 +15,7 @@ from providers import catalogue
 from routing import keys
 from routing.models import Budget
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("one_day")]
 NEW = "/dashboard/budgets/new/"
 SAID = {
     "limit_usd": "12.5",

@@ -18,7 +18,7 @@ from routing.gateway.outcome import Charge, spends
 from routing.models import Budget
 from tests.analytics.outcomes import outcome
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("one_day")]
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from routing.models import Budget, GatewaySettings
 from routing.money import BEGINNING
 from tests.analytics.outcomes import outcome
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("one_day")]
 OLDEST = 500  # days ago that lines of these tests begin
 
 

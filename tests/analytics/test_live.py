@@ -17,6 +17,7 @@ from accounts.models import Membership, Role, Team, User
 from analytics import live
 from routing.gateway.outcome import Outcome
 from tests.analytics.outcomes import outcome
+from tests.fixtures import PATIENCE
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -37,7 +38,7 @@ def page(user: Any) -> WebsocketCommunicator:
 
 async def opened(user: Any) -> WebsocketCommunicator:
     found = page(user)
-    connected, _ = await found.connect()
+    connected, _ = await found.connect(PATIENCE)
     assert connected
     return found
 
@@ -61,7 +62,7 @@ async def test_each_hears_of_the_requests_they_may_see(attached: None) -> None:
     notify(mine)
 
     for listener in pages.values():
-        assert await listener.receive_json_from() == {
+        assert await listener.receive_json_from(PATIENCE) == {
             "type": "request",
             "id": mine.request_id,
             "result": "ok",
@@ -70,16 +71,16 @@ async def test_each_hears_of_the_requests_they_may_see(attached: None) -> None:
         }
     theirs = outcome(user_id=987, team_id=654)
     notify(theirs)
-    assert (await pages[admin].receive_json_from())["id"] == theirs.request_id
+    assert (await pages[admin].receive_json_from(PATIENCE))["id"] == theirs.request_id
     assert await pages[member].receive_nothing()
     assert await pages[owner].receive_nothing()
     for listener in pages.values():
-        await listener.disconnect()
+        await listener.disconnect(timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("user", [None, AnonymousUser(), User(email="gone@example.com", is_active=False)])
 async def test_strangers_are_refused(user: Any) -> None:
-    connected, _ = await page(user).connect()
+    connected, _ = await page(user).connect(PATIENCE)
     assert not connected
 
 
@@ -90,16 +91,16 @@ async def test_many_requests_become_few_messages(attached: None) -> None:
         notify(outcome(), outcome())
     counts: list[int] = []
     while sum(counts) < 100:
-        counts.append((await listener.receive_json_from())["count"])
+        counts.append((await listener.receive_json_from(PATIENCE))["count"])
     took = asyncio.get_running_loop().time() - started
     assert len(counts) <= took / live.PAUSE + 2
-    await listener.disconnect()
+    await listener.disconnect(timeout=PATIENCE)
 
 
 async def test_a_page_has_to_come_back_after_a_while(attached: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "LIFETIME", 0.05)
     listener = await opened(User.objects.create_superuser("admin@example.com"))
-    assert (await listener.receive_output())["code"] == live.RECONNECT
+    assert (await listener.receive_output(PATIENCE))["code"] == live.RECONNECT
 
 
 async def test_a_broken_channel_layer_does_no_harm(
@@ -118,8 +119,8 @@ async def test_a_broken_channel_layer_does_no_harm(
     monkeypatch.undo()
     listener = await opened(User.objects.create_superuser("admin@example.com"))
     notify(outcome(request_id="later"))
-    assert (await listener.receive_json_from())["id"] == "later"
-    await listener.disconnect()
+    assert (await listener.receive_json_from(PATIENCE))["id"] == "later"
+    await listener.disconnect(timeout=PATIENCE)
 
 
 def test_nobody_listens_is_no_error() -> None:

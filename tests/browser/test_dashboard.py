@@ -32,7 +32,7 @@ def follow(page: Any, path: str) -> None:
 def ask(gateway: Any, key: str, model: str) -> int:
     body = {"model": model, "messages": [{"role": "user", "content": "Hello"}]}
     return httpx.post(
-        f"{gateway.url}/chat/completions", json=body, headers={"Authorization": f"Bearer {key}"}
+        f"{gateway.url}/chat/completions", json=body, headers={"Authorization": f"Bearer {key}"}, timeout=60
     ).status_code
 
 

@@ -29,6 +29,7 @@ def account(make_provider: Any, vendor: UsageVendor) -> Connection:
     quotas._keep_asked(row, quotas.Asked(logins.claude(samples.CLAUDE, 0)))
     QuotaState.objects.update(plan="max")
     now = timezone.now()
+    QuotaWindow.objects.filter(resets_at__isnull=False).update(resets_at=now + timedelta(days=4))
     QuotaWindow.objects.filter(window="5h").update(resets_at=now + timedelta(hours=2, minutes=10))
     QuotaWindow.objects.filter(family="opus").update(resets_at=now + timedelta(days=3))
     return row

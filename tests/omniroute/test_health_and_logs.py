@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -65,17 +66,22 @@ def test_a_migration_that_is_not_applied_is_trouble() -> None:
 
 async def test_a_database_that_is_away_is_asked_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
+    now = 1000.0
 
     def away() -> str:
         asked.append(1)
         return "the database cannot be reached"
 
     monkeypatch.setattr(health, "database_trouble", away)
+    monkeypatch.setattr(health, "time", SimpleNamespace(monotonic=lambda: now))
     ready = health.Readiness(lambda: True)
     for _ in range(5):
         reply = await ask(ready)
         assert (reply.status, reply.body["reasons"]) == (503, ["the database cannot be reached"])
     assert asked == [1]
+    now += health.REMEMBERED
+    await ask(ready)
+    assert asked == [1, 1]
 
 
 # -- logs -------------------------------------------------------------------------------------------------------------

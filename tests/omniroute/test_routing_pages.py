@@ -250,7 +250,7 @@ def test_a_trial_goes_by_the_budgets_of_everybody_and_of_providers(
         make_provider(name, upstream.url, input_price="1", output_price="1")
     row = combo("fast", "acme/large", "beta/large")
     Budget.objects.create(scope="global", limit_usd=5)
-    spent = Budget.objects.create(scope="provider", provider_id="acme", limit_usd=1)
+    spent = Budget.objects.create(scope="provider", provider_id="acme", period="total", limit_usd=1)
     ledger.adjust(spent.pk, Decimal(1), "", timezone.now())
     IpRule.objects.create(network="203.0.113.7", allow=True)
     GatewaySettings(address_mode="allow").save()

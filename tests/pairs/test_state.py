@@ -237,24 +237,25 @@ ASKED: dict[str, tuple[str, dict[str, Any]]] = {
 @clients
 @upstreams
 def test_silence_is_filled_in_the_way_of_the_format(bench: Bench, client: str, upstream: str, quick: None) -> None:
-    bench.provider.plays(sim.chat("At last").silence(0.3))
+    signs = {"openai_chat": "\n:", "openai_responses": "\n:", "anthropic": "event: ping\n", "gemini": ""}
+    held = sim.chat("At last").hold()
+    bench.provider.plays(held if signs[client] else sim.chat("At last").silence(0.3))
     path, body = ASKED[client]
     if client != "gemini":
         body = {**body, "model": bench.name(upstream), "stream": True}
     url = bench.gateway.root + path.replace("{model}", bench.name(upstream))
-    reply = httpx.post(url, json=body, headers={"authorization": f"Bearer {KEY}"}, timeout=20)
-    signs = {
-        "openai_chat": "\n:",
-        "openai_responses": "\n:",
-        "anthropic": "event: ping\n",
-        "gemini": "",
-    }
-    before_text = reply.text.partition("At ")[0]
-    assert "last" in reply.text
+    text = ""
+    with httpx.stream("POST", url, json=body, headers={"authorization": f"Bearer {KEY}"}, timeout=20) as reply:
+        for piece in reply.iter_text():
+            text += piece
+            if signs[client] in "\n" + text:
+                held.release()
+    before_text = text.partition("At ")[0]
+    assert "last" in text
     if signs[client]:
         assert signs[client] in "\n" + before_text
     else:
-        assert all(not line or line.startswith("data: {") for line in reply.text.replace("\r\n", "\n").split("\n"))
+        assert all(not line or line.startswith("data: {") for line in text.replace("\r\n", "\n").split("\n"))
 
 
 @clients

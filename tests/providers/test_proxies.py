@@ -14,7 +14,7 @@ from django.db import connection as database
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import ProtectedError
 
-from providers import connections, outward, proxies, proxytest
+from providers import connections, outward, probe, proxies, proxytest
 from providers.models import Connection, Provider, Proxy
 from providers.proxies import DIRECT, BadProxy, Level, Way, in_force, save, url_of, way_of
 from tests.providers.proxying import ProxyServer
@@ -169,8 +169,11 @@ class TestTheControlPlane:
     def test_a_bad_proxy_is_an_error_and_never_gone_around(
         self, make_provider: Any, kind: str, trouble: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(outward, "TIMEOUT", httpx.Timeout(0.3))
-        monkeypatch.setattr(outward.client, "__kwdefaults__", {"timeout": httpx.Timeout(0.3)})
+        if trouble == "silent":
+            monkeypatch.setattr(outward, "TIMEOUT", httpx.Timeout(0.3))
+            monkeypatch.setattr(outward.client, "__kwdefaults__", {"timeout": httpx.Timeout(0.3)})
+            monkeypatch.setattr(probe, "WHOLE_TIME", 3.0)  # who joins a SOCKS proxy is bounded by this one only
+            monkeypatch.setattr(proxytest, "WHOLE_TIME", 3.0)
         with SimulatorThread() as upstream, ProxyServer(upstream.port, kind, silent=trouble == "silent") as proxy:
             row = make_provider("acme", upstream.url).connections.get()
             url = {

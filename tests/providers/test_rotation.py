@@ -215,6 +215,7 @@ def database(request: pytest.FixtureRequest, installed: Path) -> str:
     return url
 
 
+@pytest.mark.timeout(600)
 def test_killed_three_times_over_ten_thousand_rows_with_readers_and_writers_running(
     installed: Path, database: str
 ) -> None:

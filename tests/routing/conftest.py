@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
+
+from tests.routing.state.servers import OwnRedis
 
 HELLO = [{"role": "user", "content": "Say hello"}]
 
@@ -20,6 +23,36 @@ class Client:
 
     def chat(self, *, stream: bool = False, model: str = "acme/large", **fields: Any) -> httpx.Response:
         return self.http.post("/chat/completions", json={"model": model, "messages": HELLO, "stream": stream, **fields})
+
+
+def same_day() -> None:
+    """Wait for a moment, if a day is about to end here (UTC) or in Tokyo: what is spent now is of the period that is
+    looked at later."""
+    for midnight in (0, 15 * 3600):
+        left = (midnight - time.time()) % 86_400
+        if left < 20:
+            time.sleep(left + 0.1)
+
+
+@pytest.fixture
+def one_day() -> None:
+    same_day()
+
+
+@pytest.fixture(scope="session")
+def _redis_process() -> Iterator[OwnRedis]:
+    own = OwnRedis()
+    own.start()
+    yield own
+    own.stop()
+
+
+@pytest.fixture
+def own_redis(_redis_process: OwnRedis) -> OwnRedis:
+    """A Redis for tests that use names which others use as well; empty."""
+    with _redis_process.client() as client:
+        client.flushall()
+    return _redis_process
 
 
 @pytest.fixture

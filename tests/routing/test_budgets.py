@@ -63,6 +63,7 @@ def test_forty_at_once_on_a_budget_for_five(client: Client, upstream: Any) -> No
     assert LedgerLine.objects.filter(kind="settle").count() == 5
 
 
+@pytest.mark.usefixtures("one_day")
 def test_the_refusal_says_what_when_and_how_much(client: Client, upstream: Any) -> None:
     budget(client, "1.5", period="monthly", time_zone="Asia/Tokyo")
     upstream.plays(sim.chat("x", usage=sim.Tokens(10, 1000)))

@@ -14,6 +14,7 @@ import pytest
 
 from tests.routing.asked import FORMATS, ask, asked
 from tests.routing.conftest import Client
+from tests.routing.test_gateway_edge import dial
 from tests.simulator import status
 
 KEYED = {"idempotency-key": "k-1"}
@@ -151,24 +152,18 @@ def test_who_comes_meanwhile_waits_for_the_answer(gateway: Any, slow: Slow, pati
 
 
 def test_when_the_first_leaves_the_next_takes_over(client: Client, gateway: Any, slow: Slow, patience: Any) -> None:
-    with httpx.Client(base_url=gateway.url, headers=client.http.headers, timeout=20) as leaving:
-        _, body = asked("openai_chat", "Hello", model="slow/large")
-        first = threading.Thread(target=_left, args=(leaving, body, slow))
-        first.start()
+    _, body = asked("openai_chat", "Hello", model="slow/large")
+    first = client.http.build_request("POST", "/chat/completions", json=body, headers=KEYED)
+    head = "".join(f"{name}: {value}\r\n" for name, value in first.headers.items())
+    with dial(client) as leaving:
+        leaving.sendall(f"POST {first.url.path} HTTP/1.1\r\n{head}\r\n".encode() + first.content)
         assert slow.arrived.acquire(timeout=20)
         others = [patience() for _ in range(2)]
         waiting(gateway, 3)
-        slow.go.clear()
-        first.join(20)
     assert slow.arrived.acquire(timeout=20)  # the next one is asked for
     slow.go.set()
     assert [each.result(20).status_code for each in others] == [200, 200]
     assert slow.count == 2
-
-
-def _left(http: httpx.Client, body: dict[str, Any], slow: Slow) -> None:
-    with pytest.raises(httpx.ReadTimeout):
-        http.post("/chat/completions", json=body, headers=KEYED, timeout=httpx.Timeout(20, read=1.5))
 
 
 def test_a_failure_is_told_to_those_who_waited(gateway: Any, slow: Slow, patience: Any) -> None:

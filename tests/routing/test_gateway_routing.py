@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
+from routing.board import Board
 from routing.models import Combo, GatewaySettings, TeamAccess
 from tests import simulator as sim
 from tests.routing.conftest import HELLO, Client
@@ -119,6 +121,13 @@ class TestPermissions:
 class TestStorms:
     def test_patience(self, pair: Client, upstream: Any, gateway: Any) -> None:
         """Everything rests for a second: the request waits for it, where the operator wants that."""
+        stopped, goes_on = time.monotonic(), None  # the second does not pass before all was asked
+
+        def clock() -> float:
+            return stopped + (time.monotonic() - goes_on if goes_on is not None else 0.0)
+
+        gateway.runtime.gateway.board = Board(clock)
+        gateway.runtime.gateway.board.configure(gateway.runtime.gateway.snapshot.switches)
         assert pair.chat(model="acme/large").status_code == 200
         upstream.plays(sim.status(429))
         assert pair.chat(model="acme/large").status_code == 429
@@ -126,10 +135,17 @@ class TestStorms:
         assert refused.json()["error"]["code"] == "all_connections_resting" and refused.headers["retry-after"] == "1"
         GatewaySettings(patience_seconds=5).save()
         gateway.settle()
+        goes_on = time.monotonic()
         assert pair.chat(model="acme/large").status_code == 200
 
-    async def test_many_clients_on_a_dead_provider(self, pair: Client, upstream: Any, second: Any) -> None:
+    async def test_many_clients_on_a_dead_provider(
+        self, pair: Client, upstream: Any, second: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """All are answered by the healthy one, and the dead one is not asked by all of them."""
+        monkeypatch.setattr("routing.gateway.attempts.CROWD_SECONDS", 60)  # however long the first need
+        # the breaker alone keeps the second wave away: a rest may keep the first from failing often enough to open it
+        GatewaySettings(breaker_seconds=600, connection_cooldown=False).save()
+        await asyncio.to_thread(pair.gateway.settle)
         upstream.plays(*[sim.status(500)] * 1000)
         headers = {"authorization": f"Bearer {pair.key}"}
         limits = httpx.Limits(max_connections=200)

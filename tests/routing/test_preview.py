@@ -17,7 +17,7 @@ from providers.models import Connection
 from routing import keys, publish
 from routing.combos import Step, store_sound
 from routing.models import ApiKey, Budget, Combo, Limit, TeamAccess
-from tests.routing.conftest import Client
+from tests.routing.conftest import Client, same_day
 
 
 @pytest.fixture
@@ -42,6 +42,7 @@ def boss() -> User:
 
 
 def used_up(**whose: Any) -> Budget:
+    same_day()
     row = Budget.objects.create(limit_usd=Decimal("0.5"), period="daily", **whose)
     ledger.adjust(row.pk, Decimal("0.5"), "used up", timezone.now())
     return row

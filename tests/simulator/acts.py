@@ -6,8 +6,10 @@ opens the message; text starts with frame 2. A plain (not streamed) body counts 
 """
 
 import json
+import secrets
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -243,10 +245,12 @@ def hang_up() -> Act:
 
 
 def closed_port() -> int:
-    """A loopback port that refuses connections."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that refuses connections. None of those that the kernel gives away, or it might be somebody's by
+    the time it is used."""
+    while True:
+        port = 12_000 + secrets.randbelow(8_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 _default = chat()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.simulator import closed_port
 from tests.vendors import Vendors, catalogue_at, entries_at, flows_at, running
 
 SECRETS = ("GEMINI_CLI_OAUTH_CLIENT_SECRET", "ANTIGRAVITY_OAUTH_CLIENT_SECRET", "IFLOW_OAUTH_CLIENT_SECRET")
@@ -40,8 +40,7 @@ def _pointed(
     from providers.auth import schemes
     from providers.logins import flow
 
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = closed_port()
     with running() as found:
         found.codex_port = port  # type: ignore[attr-defined]
         at = flows_at(folder / "logins", found.url, codex_port=port, revived=revived)

@@ -41,6 +41,11 @@ def challenge_of(verifier: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # more than ask at once: who finds the queue full tries again a second later, or three
+
+
 class Vendors:
     """``calls`` is every request: method, path, headers, what it said. Devices are agreed to with :meth:`agree`, or
     refused with :meth:`deny`; ``slow_down`` answers that to so many polls first."""
@@ -57,8 +62,7 @@ class Vendors:
         self.github_expires = False  # GitHub's tokens run out and can be renewed
         self.interval = 1
         self.device_lasts = 600
-        self.server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
-        self.server.daemon_threads = True
+        self.server = Server(("127.0.0.1", port), self._handler())
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def said(self, end: str) -> list[dict[str, Any]]:

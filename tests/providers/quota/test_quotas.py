@@ -16,6 +16,7 @@ from providers.models import Connection, Provider, QuotaState, QuotaWindow
 from providers.quota import table
 from providers.quota.ear import Heard
 from routing import publish
+from tests.omniroute.programs import until
 from tests.providers.proxying import ProxyServer
 from tests.providers.quota import samples
 from tests.providers.quota.vendor import UsageVendor
@@ -255,5 +256,6 @@ def test_a_reply_through_the_gateway_is_heard(gateway: Any, upstream: Any, make_
     reply = httpx.post(f"{gateway.url}/chat/completions", json=asked, headers={"Authorization": f"Bearer {key}"})
     assert reply.status_code == 200
     gateway.records(1)
+    until(QuotaWindow.objects.filter(connection=row).exists)  # kept when the record is committed already
     window = QuotaWindow.objects.get(connection=row)
     assert (window.window, window.family, window.used_percent, window.source) == ("day", "large", 60, "headers")

@@ -1,6 +1,7 @@
 import asyncio
+import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -35,6 +36,14 @@ async def opened() -> AsyncIterator[Callable[..., Pool]]:
     yield make
     for transport in made:
         await transport.aclose()
+
+
+@pytest.fixture
+def unused_tcp_port() -> Iterator[int]:
+    """A port that refuses connections and that nobody else is given meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 @pytest.fixture(scope="session")

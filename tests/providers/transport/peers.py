@@ -9,6 +9,7 @@ from typing import Self
 from providers.transport.base import Outbound, Route, Timeouts
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"
+SOON = 4.0  # seconds; at once on a machine that stands still now and then, and before any time-out that is not set
 
 
 class Line:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from peers import OK, Line, Peer, outbound, says, then_silent, within
+from peers import OK, SOON, Line, Peer, outbound, says, then_silent, within
 
 from providers.transport.aio import AioTransport
 from providers.transport.base import Route
@@ -36,7 +36,7 @@ async def test_the_longest_unused_idle_pool_makes_room(kind: str) -> None:
         idle = transports.of(peer.route(), kind)
         assert await (await idle.send(outbound(peer.route()))).read(10) == b"hello"
         transports.of(Route("http", "third.example", 80), kind)
-        await within(0.5, peer.lines[0].closed.wait())
+        await within(SOON, peer.lines[0].closed.wait())
         assert not busy.lines[0].closed.is_set()
         assert transports.of(peer.route(), kind) is not idle
         await running.aclose()
@@ -62,7 +62,7 @@ async def test_forgetting_closes_the_idle_and_lets_the_running_end(kind: str) ->
         assert transports.of(kept.route(), kind) is transport
         go.set()
         assert await reply.read(10) == b"hello"
-        await within(0.5, gone.lines[0].closed.wait())
+        await within(SOON, gone.lines[0].closed.wait())
         await transports.aclose()
 
 
@@ -73,4 +73,4 @@ async def test_closing_reaches_forgotten_pools_as_well(kind: str) -> None:
         await transports.forget([])
         assert not peer.lines[0].closed.is_set()
         await transports.aclose()
-        await within(0.5, peer.lines[0].closed.wait())
+        await within(SOON, peer.lines[0].closed.wait())

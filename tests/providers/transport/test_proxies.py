@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Callable
 
 import pytest
-from peers import OK, Line, Peer, outbound, says, within
+from peers import OK, SOON, Line, Peer, outbound, says, within
 
 from providers.transport.base import Phase, Pool, TransportError
 
@@ -157,7 +157,8 @@ async def test_a_silent_proxy_is_a_proxy_failure_in_time(opened: Opened, scheme:
         with pytest.raises(TransportError) as caught:
             await body(opened(route, "aiohttp"), route, connect=0.2)
         assert caught.value.phase is Phase.PROXY
-        await within(0.5, server.lines[0].closed.wait())
+        await within(SOON, server.arrived.wait())
+        await within(SOON, server.lines[0].closed.wait())
 
 
 @pytest.mark.parametrize("scheme", ["http", "socks5"])
@@ -168,10 +169,10 @@ async def test_cancelling_within_the_proxy_closes_it(opened: Opened, scheme: str
     async with Peer(silent) as server:
         route = server.route(scheme="https", host="models.example", proxy=f"{scheme}://127.0.0.1:{server.port}")
         task = asyncio.create_task(body(opened(route, "aiohttp"), route))
-        await within(2, server.arrived.wait())
+        await within(SOON, server.arrived.wait())
         await asyncio.sleep(0.05)
         task.cancel()
-        await within(0.5, server.lines[0].closed.wait())
+        await within(SOON, server.lines[0].closed.wait())
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "metadata.google.internal", "2130706433", "::1"])

@@ -15,6 +15,7 @@ from tests.routing.state.servers import OwnRedis, Slow
 pytestmark = pytest.mark.services
 LIMITED = Claim("1", windows=(Window("w", 1, 1),), slots=(Slot("s", 1),))
 PAYING = Claim("2", purses=(Purse("b", 100, 10),))
+TIMEOUT = 2.5  # seconds: a server that answers, on a machine that may let it stand still for a while, is not away
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def server() -> Iterator[OwnRedis]:
 
 @pytest.fixture
 async def shared(server: OwnRedis) -> AsyncIterator[Any]:
-    state = Shared(server.url, timeout=0.2)
+    state = Shared(server.url, timeout=TIMEOUT)
     back = asyncio.Event()
 
     async def returned() -> None:
@@ -44,7 +45,7 @@ async def shared(server: OwnRedis) -> AsyncIterator[Any]:
 
 
 async def is_back(state: Any) -> None:
-    await asyncio.wait_for(state.back.wait(), 15)
+    await asyncio.wait_for(state.back.wait(), 30)
     state.back.clear()
 
 
@@ -108,7 +109,7 @@ async def test_emptied(server: OwnRedis, shared: Any) -> None:
 
 async def test_away_at_the_start(server: OwnRedis) -> None:
     server.stop()
-    state = Shared(server.url)
+    state = Shared(server.url, timeout=TIMEOUT)
     await state.start()
     await goes_by_policy(state)
     server.start()
@@ -141,10 +142,10 @@ async def test_who_was_refused_for_want_of_an_answer_holds_nothing(server: OwnRe
 
 async def test_slow_is_away(server: OwnRedis) -> None:
     relay = Slow(server.port)
-    state = Shared(relay.url, timeout=0.2)
+    state = Shared(relay.url, timeout=TIMEOUT)
     await state.start()
     assert not state.away
-    relay.delay = 1.0
+    relay.delay = 5 * TIMEOUT
     assert await asyncio.wait_for(state.reserved(["b"]), 10) is None
     await goes_by_policy(state)
     relay.delay = 0.0

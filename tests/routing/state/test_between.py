@@ -57,7 +57,7 @@ async def pair() -> AsyncIterator[Pair]:
         await state.aclose()
     server = redis.asyncio.Redis.from_url(REDIS)
     async for key in server.scan_iter(f"{prefix}*"):
-        assert await server.ttl(key) > 0, f"{key} never expires"
+        assert await server.ttl(key) != -1, f"{key} never expires"
         await server.delete(key)
     await server.aclose()
 
@@ -245,7 +245,7 @@ async def test_what_is_done_once_is_its_holder_s_until_it_says_how_it_ended(pair
     assert (await theirs.claim("n", "another")).stands is Stands.OTHER
     await mine.settle("n", "d", Errand(Stands.DONE, errand.holder, "w", 30))
     done = await theirs.claim("n", "d")
-    assert (done.stands, done.holder, done.words) == (Stands.DONE, errand.holder, "w") and 29 < done.left <= 30
+    assert (done.stands, done.holder, done.words) == (Stands.DONE, errand.holder, "w") and 20 < done.left <= 30
     await theirs.settle("n", "d", Errand(Stands.MINE, done.holder))
     assert (await theirs.claim("n", "d")).stands is Stands.DONE, "only its holder says how it stands"
 
@@ -274,12 +274,12 @@ async def test_what_is_given_up_or_asked_for_in_vain_is_free(pair: Pair) -> None
 
 
 async def test_a_living_process_keeps_what_it_does(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("routing.state.between.ERRAND", 0.3)
+    monkeypatch.setattr("routing.state.between.ERRAND", 6)
     mine, theirs = (state.others for state in pair.states)
     errand = await mine.claim("n", "d")
     key, state = pair.states[0].key("i:n"), pair.states[0]
-    await state._call("PEXPIRE", key, 60_000)
-    while await state._call("PTTL", key) > 1000:  # until it is renewed, for as long as a lease is
+    await state._call("PEXPIRE", key, 600_000)
+    while await state._call("PTTL", key) > 10_000:  # until it is renewed, for as long as a lease is
         await asyncio.sleep(0.01)
     assert (await theirs.claim("n", "d")).stands is Stands.RUNNING
     await mine.settle("n", "d", errand)
