@@ -17,7 +17,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet, Subquery, Sum
 
 from analytics.models import LedgerLine
-from routing.gateway.outcome import Charge, Outcome, spends
+from routing.gateway.outcome import Outcome, spends
 from routing.money import charged, units, usd
 
 # Column → its type on PostgreSQL, in the order of _line().
@@ -32,9 +32,12 @@ COLUMNS = {
 }
 
 
+SETTLE, RELEASE = LedgerLine.Kind.SETTLE.value, LedgerLine.Kind.RELEASE.value
+
+
 def write(outcomes: Iterable[Outcome]) -> None:
     """The lines of requests that have just become rows. Plain SQL: the ORM costs several times as much a line."""
-    lines = [_line(outcome, charge) for outcome in outcomes for charge in outcome.charges]
+    lines = [line for outcome in outcomes if outcome.charges for line in _lines(outcome)]
     if not lines:
         return
     table, names = LedgerLine._meta.db_table, ", ".join(f'"{name}"' for name in COLUMNS)
@@ -48,11 +51,13 @@ def write(outcomes: Iterable[Outcome]) -> None:
             cursor.executemany(f'INSERT INTO "{table}" ({names}) VALUES ({marks})', lines)  # noqa: S608
 
 
-def _line(outcome: Outcome, charge: Charge) -> tuple[int, str, str, int, int, str, str]:
-    amount = spends(outcome, charge)
-    kind = LedgerLine.Kind.SETTLE if amount or outcome.result == "ok" else LedgerLine.Kind.RELEASE
+def _lines(outcome: Outcome) -> list[tuple[int, str, str, int, int, str, str]]:
     at = str(datetime.fromtimestamp(outcome.started_at, UTC).replace(tzinfo=None))  # UTC, as Django writes it
-    return charge.budget, outcome.request_id[:64], kind.value, amount, charge.reserved, at, ""
+    request, answered = outcome.request_id[:64], outcome.result == "ok"
+    return [
+        (charge.budget, request, SETTLE if amount or answered else RELEASE, amount, charge.reserved, at, "")
+        for charge, amount in spends(outcome)
+    ]
 
 
 def adjust(budget_id: int, amount: Decimal, note: str, at: datetime) -> LedgerLine:

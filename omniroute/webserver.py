@@ -21,6 +21,7 @@ import uvicorn
 from omniroute import health
 from omniroute.forwarded import Application
 from omniroute.health import Receive, Scope, Send
+from omniroute.protocol import Protocol
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ def config(application: Application, ports: Ports | None = None) -> uvicorn.Conf
     return uvicorn.Config(
         gate(application, ports),
         interface="asgi3",
-        http="httptools",
+        http=Protocol,
         ws="websockets-sansio",
         ws_max_size=LARGEST_MESSAGE,
         ws_per_message_deflate=False,

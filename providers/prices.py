@@ -93,11 +93,13 @@ def _of_tokens(usage: Usage, price: Price) -> Decimal | None:
         (output, output_rate),
         *kinds,
     )
-    total = Decimal(0)
+    total = NONE
     for tokens, rate in parts:
-        if tokens and rate is None:
+        if not tokens:
+            continue
+        if rate is None:
             return None
-        total += tokens * (rate or 0)
+        total += tokens * rate
     return total.scaleb(-6)
 
 

@@ -1,7 +1,7 @@
 """What a transport is: one HTTP request out, one reply back, and the phase in which it failed."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
@@ -33,15 +33,17 @@ class TransportError(Exception):
         self.message = message
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Where a request goes; the key of a pool. `host` is a name or a literal address without brackets."""
+class Route(Struct, frozen=True):
+    """Where a request goes; the key of a pool. `host` is a name or a literal address without brackets.
+
+    A Struct: it is hashed for every request.
+    """
 
     scheme: str  # "http" | "https"
     host: str
     port: int
     allow_private: bool = False  # loopback, private and link-local addresses are permitted
-    proxy: str | None = field(default=None, repr=False)  # http, https, socks5, socks5h URL with its credentials
+    proxy: str | None = None  # http, https, socks5, socks5h URL with its credentials
 
     def __repr__(self) -> str:
         proxied = ", proxied" if self.proxy else ""

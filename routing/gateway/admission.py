@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from providers.entry import Price
 from providers.prices import price_of
@@ -31,14 +32,13 @@ Held = tuple[Budget, str, Span]  # a budget, and its purse in the span in which 
 MOST_LOADS = 2  # of purses, beyond one for each, before the ledger counts as away
 
 
-@dataclass(slots=True)
-class Meters:
+class Meters(Struct, eq=False):
     """The counters of a caller's limits, and whose each of them is."""
 
-    windows: list[Window] = field(default_factory=list)
-    slots: list[Slot] = field(default_factory=list)
-    counted: list[tuple[Limit, str]] = field(default_factory=list)  # of each window: (whose, "requests" or "tokens")
-    held: list[Limit] = field(default_factory=list)  # of each slot
+    windows: list[Window] = []
+    slots: list[Slot] = []
+    counted: list[tuple[Limit, str]] = []  # of each window: (whose, "requests" or "tokens")
+    held: list[Limit] = []  # of each slot
 
 
 def meters(limits: tuple[Limit, ...], usual: Callable[[], int]) -> Meters:
@@ -132,7 +132,7 @@ class Ticket:
         if taken.why is not None:
             return self._deny(self._shortage(taken, hard, worst))
         self._record.charges = tuple(
-            Charge(budget=budget.id, purse=key, reserved=worst if budget.hard else 0) for budget, key, _ in purses
+            [Charge(budget=budget.id, purse=key, reserved=worst if budget.hard else 0) for budget, key, _ in purses]
         )
         return None
 
@@ -176,7 +176,7 @@ class Ticket:
         found = Meters() if self._entered else self._meters
         purses = tuple([Purse(key, budget.limit, worst) for budget, key, _ in hard])
         drop: tuple[str, ...] = ()
-        if self._claim is not None:
+        if self._claim is not None and self._claim.purses:
             drop = tuple({purse.key for purse in self._claim.purses} - {purse.key for purse in purses})
         return Claim(self._record.request_id, tuple(found.windows), tuple(found.slots), purses, drop)
 
@@ -207,14 +207,16 @@ class Ticket:
         assert self._meters is not None
         record, claim = self._record, self._claim
         cost = None if record.unknown else int(charged(record.cost_usd).scaleb(10))
-        purses = tuple((p.key, p.amount if cost is None else cost) for p in claim.purses)
+        purses = tuple([(p.key, p.amount if cost is None else cost) for p in claim.purses])
         corrections: tuple[tuple[str, int, int], ...] = ()
         if self._second and (record.usage is not None or record.pending is None):
             used = record.usage.input + record.usage.output if record.usage is not None else 0
             corrections = tuple(
-                (window.key, self._second, used - window.amount)
-                for window, (_, kind) in zip(self._meters.windows, self._meters.counted, strict=True)
-                if kind == "tokens" and used != window.amount
+                [
+                    (window.key, self._second, used - window.amount)
+                    for window, (_, kind) in zip(self._meters.windows, self._meters.counted, strict=True)
+                    if kind == "tokens" and used != window.amount
+                ]
             )
-        slots = tuple(slot.key for slot in self._meters.slots)
+        slots = tuple([slot.key for slot in self._meters.slots])
         self._purses.state.end(End(claim.id, slots, corrections, purses))

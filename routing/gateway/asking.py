@@ -29,7 +29,7 @@ from routing.gateway.policies.base import Fields
 from routing.gateway.policies.saying import in_place, on
 from routing.gateway.replay.question import Question
 from routing.gateway.shaping import shaped
-from routing.gateway.worst import Demand, top_level
+from routing.gateway.worst import Demand
 
 if TYPE_CHECKING:
     from routing.gateway.exchange import Exchange
@@ -100,7 +100,7 @@ class Asking:
             prepared = self.prepare(attempt)[1]
         except Refusal:  # told when the attempt is to be made
             return None
-        return prepared.body, top_level(prepared.body) if prepared.fields is None else prepared.fields
+        return prepared.body, prepared.fields
 
     async def obey(self, size: int) -> None:
         """Go on as the caller's policies leave it; ``size`` of the body in bytes. Raises Refusal."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from providers.failures import classify
 from providers.transport.base import Timeouts, TransportError
@@ -58,8 +60,7 @@ class Limits:
     whole: Timeouts = WHOLE_TIMEOUTS
 
 
-@dataclass(slots=True)
-class Exchange:
+class Exchange(Struct, kw_only=True, eq=False):
     """One request and all it needs. ``finished`` is set once the client has everything it will get."""
 
     snapshot: Snapshot
@@ -79,7 +80,7 @@ class Exchange:
     ticket: Ticket | None = None
     session: bytes | None = None  # the conversation, where it matters who answers it
     finished: bool = False
-    keepers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    keepers: list[Callable[[], Awaitable[None]]] = []
     last_words: Callable[[Refusal], bytes | None] | None = None  # of a stream that has begun
 
     async def answer(self, body: bytes) -> None:

@@ -7,7 +7,6 @@ gateway must know. ``Translating``: client format → canonical → upstream for
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
@@ -40,13 +39,13 @@ SILENT = frozenset(("store", "client_metadata", "include"))
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """A body for the upstream, what it could not carry, headers the format wants, and the body's top level (raw or
-    read), where it is at hand."""
+    """A body for the upstream, what it could not carry, headers the format wants, and the body's top level, raw or
+    read."""
 
     body: bytes
     dropped: tuple[str, ...] = ()
     headers: tuple[tuple[bytes, bytes], ...] = ()
-    fields: Mapping[str, object] | None = None
+    fields: Mapping[str, object] = {}
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -72,8 +71,7 @@ def opened(fields: Mapping[str, Any], attempt: Attempt) -> Mapping[str, Any]:
 
 
 # -- both sides speak Chat Completions -------------------------------------------------------------------------------
-@dataclass(slots=True)
-class ChatPassing:
+class ChatPassing(msgspec.Struct, eq=False):
     request: ChatRequest
 
     def prepare(self, attempt: Attempt) -> Prepared:
@@ -91,8 +89,7 @@ class ChatPassing:
 
 
 # -- both sides speak another format ---------------------------------------------------------------------------------
-@dataclass(slots=True)
-class Passing:
+class Passing(msgspec.Struct, eq=False):
     """The client's own body with the upstream's model name; frames come back as they are."""
 
     format: Format
@@ -122,8 +119,7 @@ class Passing:
 
 
 # -- one format to another -------------------------------------------------------------------------------------------
-@dataclass(slots=True)
-class Translating:
+class Translating(msgspec.Struct, eq=False):
     """``request`` is canonical and complete (history and proofs put back)."""
 
     client: Format
@@ -140,9 +136,10 @@ class Translating:
         self._dumped = dumped = self.upstream.dump(wanted, traits_of(attempt.entry, attempt.model))
         body, dropped = apply(dumped.body, attempt.entry.request)
         headers = tuple((name.lower().encode(), value.encode()) for name, value in dumped.headers)
-        self._sent = msgspec.json.encode(opened(body, attempt))
+        leaving = opened(body, attempt)
+        self._sent = msgspec.json.encode(leaving)
         told = tuple(name for name in (*dumped.dropped, *dropped) if name not in SILENT)
-        return Prepared(self._sent, told, headers)
+        return Prepared(self._sent, told, headers, leaving)
 
     def whole(self, raw: bytes) -> Answer:
         reply = split_reply(self.upstream.parse_reply(raw, self._names()))

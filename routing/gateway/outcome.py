@@ -140,9 +140,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     pending: Pending | None = None
 
 
-def spends(outcome: Outcome, charge: Charge) -> int:
-    """Units of 1e-10 USD that a budget has spent of a request: its cost; of a service that was given at a cost that
+def spends(outcome: Outcome) -> list[tuple[Charge, int]]:
+    """Units of 1e-10 USD that each budget has spent of a request: its cost; of a service that was given at a cost that
     nobody can tell, what was reserved."""
     if outcome.cost_usd is None and outcome.usage.units is not None:
-        return charge.reserved
-    return int(charged(outcome.cost_usd).scaleb(10))
+        return [(charge, charge.reserved) for charge in outcome.charges]
+    spent = int(charged(outcome.cost_usd).scaleb(10))
+    return [(charge, spent) for charge in outcome.charges]

@@ -36,7 +36,7 @@ class Purses:
     def __init__(self, state: State, ledger: Ledger | None) -> None:
         self.state, self._ledger = state, ledger
         self._spans = Spans()
-        self._names: dict[int, tuple[str, Span]] = {}  # budget → its purse now
+        self._names: dict[int, tuple[Budget, float, float, tuple[str, Span]]] = {}  # by id: from, until, its purse
         self._known: dict[str, tuple[int, Span]] = {}
         self._loading: dict[str, asyncio.Task[bool]] = {}
         self._keeper: asyncio.Task[None] | None = None
@@ -44,11 +44,13 @@ class Purses:
 
     def at(self, budget: Budget, now: float) -> tuple[str, Span]:
         """The purse of a budget, and its span, at a Unix time."""
-        span = self._spans.at(budget.period, budget.zone, now)
         known = self._names.get(budget.id)
-        if known is None or known[1] is not span:
-            known = self._names[budget.id] = (purse_key(budget.id, budget.period, span[0]), span)
-        return known
+        if known is None or known[0] is not budget or not known[1] <= now < known[2]:
+            span = begin, end = self._spans.at(budget.period, budget.zone, now)
+            last = end.timestamp() if end is not None else float("inf")
+            purse = (purse_key(budget.id, budget.period, begin), span)
+            known = self._names[budget.id] = (budget, begin.timestamp(), last, purse)
+        return known[3]
 
     def used(self, key: str, budget: int, span: Span) -> None:
         """This process counts on the purse: it reads the ledger again for it, whoever loaded it first."""
@@ -115,9 +117,10 @@ class Purses:
         """These have their lines in the ledger. Counters that did not know of one (the server has lost what it knew, or
         a lease was over) are read from the ledger again."""
         rows = [
-            (charge.purse, outcome.request_id, spends(outcome, charge))
+            (charge.purse, outcome.request_id, spent)
             for outcome in outcomes
-            for charge in outcome.charges
+            if outcome.charges
+            for charge, spent in spends(outcome)
         ]
         for key in await self.state.confirm(rows) if rows else ():
             if key in self._known:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from decimal import Decimal
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from providers.entry import Price
@@ -19,8 +19,7 @@ NO_USAGE = Usage()
 NO_OUTPUT = "no output"  # instead of a price's source: why it cost nothing
 
 
-@dataclass(slots=True, kw_only=True)
-class Record:
+class Record(Struct, kw_only=True, eq=False):
     """``began`` and ``now`` of the methods are monotonic seconds, ``started_at`` is Unix time."""
 
     request_id: str
@@ -50,8 +49,8 @@ class Record:
     cache: str = ""  # hit, semantic, repeated; miss; "" where no cache was asked
     saved_tokens: int = 0
     saved_usd: Decimal = Decimal(0)
-    notes: list[AttemptNote] = field(default_factory=list)
-    skips: list[SkipNote] = field(default_factory=list)
+    notes: list[AttemptNote] = []
+    skips: list[SkipNote] = []
 
     def settle(self, usage: Usage | None, body: bytes, reply: bytes, units: Units | None = None) -> None:
         """Usage as reported, and its cost when the price is known; what is missing is worked out later. ``units``:

@@ -110,9 +110,7 @@ class Memory:
     def take_now(self, claim: Claim) -> Taken:
         """As :meth:`take`, for who must not wait."""
         now = self._clock()
-        windows = [_bounded(self._windows, window.key, _Window) for window in claim.windows]
-        for found in windows:
-            found.forget(now)
+        windows = [self._window(window.key, now) for window in claim.windows]
         refused = (
             self._full_window(now, claim.windows, windows)
             or self._full_slot(claim.slots, claim.id)
@@ -131,7 +129,13 @@ class Memory:
                 self._purses[key].drop(claim.id)
         for purse in claim.purses:
             self._purses[purse.key].reserve(claim.id, purse.amount)
-        return Taken(second=second, levels=tuple(found.level(now) for found in windows))
+        return Taken(second=second, levels=tuple([found.level(now) for found in windows]))
+
+    def _window(self, key: str, now: float) -> _Window:
+        found = _bounded(self._windows, key, _Window)
+        if found.seconds and found.seconds[0][0] + WINDOW + 1 <= now:
+            found.forget(now)
+        return found
 
     def _full_window(self, now: float, wanted: Sequence[Window], found: Sequence[_Window]) -> Taken | None:
         for index, (window, counts) in enumerate(zip(wanted, found, strict=True)):

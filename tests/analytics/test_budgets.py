@@ -119,7 +119,7 @@ def test_the_banner_and_when_there_is_none(client: Any, budget: Budget, member: 
 
 def test_the_live_counter_is_told_what_the_ledger_writes() -> None:
     charge = Charge(budget=1, purse="b:1", reserved=77)
-    plain = outcome(cost_usd=Decimal("0.0000000012"))
-    untold = outcome(cost_usd=None, usage=Usage(units=Units(seconds=3)))
-    unpriced = outcome(cost_usd=None, usage=Usage(input=5))
-    assert [spends(each, charge) for each in (plain, untold, unpriced)] == [12, 77, 0]
+    plain = outcome(cost_usd=Decimal("0.0000000012"), charges=(charge,))
+    untold = outcome(cost_usd=None, usage=Usage(units=Units(seconds=3)), charges=(charge,))
+    unpriced = outcome(cost_usd=None, usage=Usage(input=5), charges=(charge,))
+    assert [spends(each) for each in (plain, untold, unpriced)] == [[(charge, 12)], [(charge, 77)], [(charge, 0)]]
