@@ -37,64 +37,78 @@ class Fields:
     def at(self, name: str) -> str:
         return f"{self.where}.{name}" if self.where else name
 
-    def raw(self, *names: str) -> Json:
-        """The first of these that is there and not null."""
-        if len(names) == 1:  # most fields, and most of the time that parsing takes
-            self._seen.add(names[0])
-            return self._values.get(names[0])
-        self._seen.update(names)
-        for name in names:
-            value = self._values.get(name)
-            if value is not None:
-                return value
-        return None
+    # Most fields have one spelling, and looking for them is most of what parsing takes: hence the repeated lines.
 
-    def text(self, *names: str) -> str:
+    def raw(self, name: str, *others: str) -> Json:
+        """The first of these that is there and not null."""
+        self._seen.add(name)
+        value = self._values.get(name)
+        return self._or(value, others) if others else value
+
+    def _or(self, value: Json, names: tuple[str, ...]) -> Json:
+        self._seen.update(names)
+        if value is not None:
+            return value
+        return next((other for name in names if (other := self._values.get(name)) is not None), None)
+
+    def text(self, name: str, *others: str) -> str:
         """A string; "" when absent."""
-        value = self.raw(*names)
+        self._seen.add(name)
+        value = self._values.get(name)
+        if others:
+            value = self._or(value, others)
         if value is None:
             return ""
         if not isinstance(value, str):
-            raise wrong(self.at(names[0]), "a string", value)
+            raise wrong(self.at(name), "a string", value)
         return value
 
-    def whole(self, *names: str) -> int | None:
-        value = self.raw(*names)
+    def whole(self, name: str, *others: str) -> int | None:
+        self._seen.add(name)
+        value = self._values.get(name)
+        if others:
+            value = self._or(value, others)
         if value is None:
             return None
         if isinstance(value, float) and value.is_integer():
             return int(value)
         if not isinstance(value, int) or isinstance(value, bool):
-            raise wrong(self.at(names[0]), "an integer", value)
+            raise wrong(self.at(name), "an integer", value)
         return value
 
-    def number(self, *names: str) -> float | None:
-        value = self.raw(*names)
+    def number(self, name: str, *others: str) -> float | None:
+        self._seen.add(name)
+        value = self._values.get(name)
+        if others:
+            value = self._or(value, others)
         if value is None:
             return None
         if not isinstance(value, (int, float)) or isinstance(value, bool):
-            raise wrong(self.at(names[0]), "a number", value)
+            raise wrong(self.at(name), "a number", value)
         return value
 
-    def switch(self, *names: str) -> bool | None:
-        value = self.raw(*names)
+    def switch(self, name: str, *others: str) -> bool | None:
+        self._seen.add(name)
+        value = self._values.get(name)
+        if others:
+            value = self._or(value, others)
         if value is None or isinstance(value, bool):
             return value
-        raise wrong(self.at(names[0]), "a boolean", value)
+        raise wrong(self.at(name), "a boolean", value)
 
-    def items(self, *names: str) -> list[Any]:
+    def items(self, name: str, *others: str) -> list[Any]:
         """An array; [] when absent."""
-        value = self.raw(*names)
+        value = self.raw(name, *others)
         if value is None:
             return []
         if not isinstance(value, list):
-            raise wrong(self.at(names[0]), "an array", value)
+            raise wrong(self.at(name), "an array", value)
         return value
 
-    def inner(self, *names: str) -> Fields | None:
+    def inner(self, name: str, *others: str) -> Fields | None:
         """An object to be read by field; None when absent."""
-        value = self.raw(*names)
-        return None if value is None else Fields(value, self.at(names[0]))
+        value = self.raw(name, *others)
+        return None if value is None else Fields(value, self.at(name))
 
     def rest(self) -> dict[str, Json]:
         """What nobody asked for, nulls left out."""

@@ -145,6 +145,8 @@ class ThinkTags:
 
 def split_reply(reply: Reply) -> Reply:
     """A whole reply with tagged thinking as reasoning; the same object when there is none."""
+    if not any(isinstance(part, Text) and "<" in part.text for choice in reply.choices for part in choice.parts):
+        return reply
     choices = tuple(_split(choice) for choice in reply.choices)
     return reply if choices == reply.choices else msgspec.structs.replace(reply, choices=choices)
 

@@ -60,11 +60,12 @@ class Memory:
 class Asking:
     """One request of an exchange: peeked at first, parsed only when an attempt must be translated."""
 
-    __slots__ = ("_asked", "_canonical", "_exchange", "_prepared", "draft", "peek")
+    __slots__ = ("_asked", "_body", "_canonical", "_exchange", "_prepared", "draft", "peek")
 
     def __init__(self, exchange: Exchange, body: bytes) -> None:
         call = exchange.call
         self._exchange = exchange
+        self._body: bytes | None = body  # None once ``peek`` has other fields than it
         self._canonical: Request | None = None
         self._asked: Asked | None = None
         self._prepared: tuple[Attempt, Lane, Prepared] | None = None
@@ -106,7 +107,7 @@ class Asking:
         """Go on as the caller's policies leave it; ``size`` of the body in bytes. Raises Refusal."""
         self.draft = await shaped(self._exchange, self.peek.fields, size)
         if self.draft.fields is not self.peek.fields:
-            self.peek = _with_fields(self.peek, self.draft.fields)
+            self.peek, self._body = _with_fields(self.peek, self.draft.fields), None
 
     def question(self) -> Question:
         """What is asked, for whoever keeps answers."""
@@ -164,7 +165,8 @@ class Asking:
         """The whole request, its history and proofs put back. Raises Refusal."""
         if self._canonical is None:
             call = self._exchange.call
-            format, body = FORMATS[call.endpoint.format], document(self.peek.fields)
+            format = FORMATS[call.endpoint.format]
+            body = document(self._body or msgspec.json.encode(self.peek.fields))
             if call.endpoint.operation == "count" and format.counter is not None:
                 parsed = format.counter.parse(body, call.name)
             else:

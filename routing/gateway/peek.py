@@ -46,10 +46,10 @@ def peek(body: bytes, *, model: str = "", stream: bool | None = None, state: tup
     return Peek(model=model, stream=stream, fields=fields, ours=ours)
 
 
-def document(fields: dict[str, Raw]) -> dict[str, Json]:
-    """The whole request as values. Raises Refusal 400."""
+def document(body: bytes) -> dict[str, Json]:
+    """A whole request, known to be an object, as values. Raises Refusal 400."""
     try:
-        found: dict[str, Json] = msgspec.json.decode(msgspec.json.encode(fields))
+        found: dict[str, Json] = msgspec.json.decode(body)
     except UNREADABLE as wrong:
         raise Refusal(400, f"The body is not valid JSON: {wrong}.", code="invalid_json") from None
     return found

@@ -106,7 +106,7 @@ def request(format: str, data: bytes) -> None:
     foreign(format, found.fields, Traits(thinking="level"))
     for strict in STRICT[format] if format != "openai_chat" else ():
         msgspec.json.encode(FORMATS[format].mended(found.fields, strict)[0])
-    parsed = FORMATS[format].parse(document(found.fields), model="p/m", stream=False)
+    parsed = FORMATS[format].parse(document(data), model="p/m", stream=False)
     parsed = Keeper().attach("caller", parsed)
     for upstream in FORMATS.values():
         for traits in TRAITS:
@@ -119,7 +119,8 @@ def request(format: str, data: bytes) -> None:
 
 def count(data: bytes) -> None:
     """A question for tokens, to every upstream that counts."""
-    body = document(peek(data, model="p/m").fields)
+    peek(data, model="p/m")
+    body = document(data)
     counters = [(format.id, format.counter) for format in FORMATS.values() if format.counter is not None]
     for _, client in counters:
         try:
@@ -141,7 +142,8 @@ def counted(data: bytes) -> None:
 def remembered(data: bytes) -> None:
     """A Responses body that is answered, kept and listed."""
     store = Conversations(10, 60.0, lambda: 0.0, 10_000_000)
-    asked = store.resume("caller", FORMATS["openai_responses"].parse(document(peek(data).fields)))
+    peek(data)
+    asked = store.resume("caller", FORMATS["openai_responses"].parse(document(data)))
     body = b'{"id":"resp_1","output":[]}'
     store.remember("caller", "resp_1", asked, (Text(text="a"),), body, "conv_1")
     if asked.store is not False:
