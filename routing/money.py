@@ -36,7 +36,7 @@ def span(period: str, zone: ZoneInfo, now: datetime) -> Span:
     if period == "total":
         return BEGINNING, None
     local = now.astimezone(zone)
-    begin = local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+    begin = local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None, fold=0)
     if period == "weekly":
         begin -= timedelta(days=begin.weekday())
         end = begin + timedelta(days=7)
