@@ -61,10 +61,15 @@ BY_STATUS: Mapping[int, Kind] = {
     403: Kind.PERMISSION,
     404: Kind.MODEL,
     405: Kind.MODEL,
+    406: Kind.MODEL,
     408: Kind.TIMEOUT,
     410: Kind.MODEL,
     413: Kind.CONTEXT_LENGTH,
+    423: Kind.PERMISSION,
+    425: Kind.OVERLOADED,
     429: Kind.RATE_LIMITED,
+    451: Kind.PERMISSION,  # as a region that is not served
+    499: Kind.TIMEOUT,  # somebody on the way gave up
     503: Kind.OVERLOADED,
     504: Kind.TIMEOUT,
     529: Kind.OVERLOADED,

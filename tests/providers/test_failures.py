@@ -48,6 +48,7 @@ VENDORS: dict[Kind, list[tuple[int, str | None, str | None, str]]] = {
         (400, None, None, "The model gpt-4-vision has been deprecated, learn more here"),
         (410, None, None, "Gone"),
         (405, None, None, "Method Not Allowed"),
+        (406, None, None, "Not Acceptable"),
         (500, None, None, "model foo not found"),
     ],
     Kind.CONTEXT_LENGTH: [
@@ -100,6 +101,8 @@ VENDORS: dict[Kind, list[tuple[int, str | None, str | None, str]]] = {
     ],
     Kind.PERMISSION: [
         (403, None, None, "Country, region, or territory not supported"),
+        (423, None, None, "Locked"),
+        (451, None, None, "Unavailable For Legal Reasons"),
     ],
     Kind.RATE_LIMITED: [
         (
@@ -116,6 +119,7 @@ VENDORS: dict[Kind, list[tuple[int, str | None, str | None, str]]] = {
     Kind.OVERLOADED: [
         (503, None, None, "The engine is currently overloaded, please try again later"),
         (529, None, "overloaded_error", "Overloaded"),
+        (425, None, None, "Too Early"),
         (500, None, None, "The server is overloaded or not ready yet."),
     ],
     Kind.SERVER: [
@@ -125,6 +129,7 @@ VENDORS: dict[Kind, list[tuple[int, str | None, str | None, str]]] = {
     Kind.TIMEOUT: [
         (504, None, None, "upstream timed out"),
         (408, None, None, "Request timed out"),
+        (499, None, "CANCELLED", "The operation was cancelled."),
     ],
     Kind.CONTENT_FILTER: [
         (400, "content_filter", None, "The response was filtered"),
