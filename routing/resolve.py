@@ -221,9 +221,9 @@ def offered(snapshot: Snapshot, caller: Caller) -> Iterator[tuple[str, str]]:
     for provider in snapshot.providers.values():
         if not provider.links:
             continue
-        for model in provider.entry.models:
-            name = f"{provider.entry.alias}/{model}"
-            if provider.has(model) and allowed(caller, name, Leaf(provider, model)) is not None:
+        for model in filter(provider.has, provider.entry.models):
+            name = _offered_as(snapshot, caller, Leaf(provider, model))
+            if name is not None:
                 yield name, provider.entry.id
     for name in (*snapshot.combos, *snapshot.aliases):
         try:
@@ -232,6 +232,19 @@ def offered(snapshot: Snapshot, caller: Caller) -> Iterator[tuple[str, str]]:
             continue
         if allowed(caller, name, node) is not None:
             yield name, "omniroute"
+
+
+def _offered_as(snapshot: Snapshot, caller: Caller, leaf: Leaf) -> str | None:
+    """The name by which the caller may ask for a model: in full, else bare where that means this model and no other."""
+    full = f"{leaf.provider.entry.alias}/{leaf.model}"
+    if allowed(caller, full, leaf) is not None:
+        return full
+    if leaf.model in snapshot.aliases or allowed(caller, leaf.model, leaf) is None:
+        return None
+    try:
+        return leaf.model if find(snapshot, leaf.model) == leaf else None
+    except Refusal:
+        return None
 
 
 def _branch(snapshot: Snapshot, combo: Combo, depth: int) -> Branch:

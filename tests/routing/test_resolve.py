@@ -398,3 +398,13 @@ class TestAccess:
         names = [name for name, _ in offered(self.config, caller)]
         assert names == ["beta/large", "beta/org/deep:free", "open", "narrow", "outer", "around", "around-both", "held"]
         assert all(resolve(self.config, name, caller) for name in names)
+
+    def test_a_model_that_may_only_be_asked_for_bare_is_listed_bare(self) -> None:
+        caller = self.caller(models=("small", "large", "fast"))
+        names = [name for name, _ in offered(self.config, caller)]
+        assert names == ["small", "fast"], "several have a 'large', so that name is no one's"
+        assert all(resolve(self.config, name, caller) for name in names)
+
+    def test_an_alias_of_a_models_own_id_is_listed_once(self) -> None:
+        config = replace(self.config, aliases={"small": "acme/small"})
+        assert [name for name, _ in offered(config, self.caller(models=("small",)))] == ["small"]
