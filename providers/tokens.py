@@ -27,7 +27,19 @@ BYTES_PER_TOKEN = 4
 TOKENS_PER_MESSAGE = 4  # role and separators
 TOKENS_TO_BEGIN = 3  # every reply is primed with its role
 TOKENS_PER_IMAGE = 765  # a 1024×1024 picture at full detail, as OpenAI's tile formula counts it
-DEEPEST = 8  # content nests two levels; the rest is somebody's joke
+DEEPEST = 8  # what a tool gave back nests six levels; the rest is somebody's joke
+# Where the formats that providers speak hold a prompt: its turns, and what is said beside them.
+TURNS = ("messages", "input", "contents")
+ASIDE = ("prompt", "system", "instructions", "systemInstruction", "system_instruction")
+DECLARED = ("tools", "functions", "response_format")
+# Inside of those: words, what holds words, and values that a model reads as JSON.
+WORDS = ("text", "refusal", "thinking", "reasoning_content", "name", "arguments")
+HOLDERS = (
+    "content", "parts", "output", "summary", "tool_calls", "function", "function_call", "functionCall",
+    "functionResponse",
+)  # fmt: skip
+VALUES = ("input", "args", "response")
+PICTURES = ("image_url", "image", "input_image")
 
 
 def estimate_text(text: str) -> int:
@@ -74,19 +86,13 @@ def _counter() -> Any:
 
 # -- the prompt ---------------------------------------------------------------------------------------------------
 def _prompt_tokens(request: dict[str, Any]) -> int:
+    """Of a request in any format: what leaves is counted, whatever the client wrote."""
     texts: list[str] = []
-    images = 0
-    messages = _list(request.get("messages"))
-    for message in messages:
-        if isinstance(message, dict):
-            images += _content(message.get("content"), texts)
-            texts.extend(_strings(message, ("name", "reasoning_content", "refusal")))
-            texts.extend(_call_texts(message))
-    images += _content(request.get("prompt"), texts)
-    for name in ("tools", "functions", "response_format"):
-        if request.get(name):
-            texts.append(msgspec.json.encode(request[name]).decode())
-    overhead = TOKENS_PER_MESSAGE * len(messages) + TOKENS_TO_BEGIN if messages else 0
+    turns = [request.get(name) for name in TURNS]
+    images = sum(_content(each, texts) for each in (*turns, *map(request.get, ASIDE)))
+    texts.extend(msgspec.json.encode(request[name]).decode() for name in DECLARED if request.get(name))
+    said = sum(len(_list(each)) for each in turns)
+    overhead = TOKENS_PER_MESSAGE * said + TOKENS_TO_BEGIN if said else 0
     return estimate_text("\n".join(texts)) + images * TOKENS_PER_IMAGE + overhead
 
 
@@ -96,11 +102,21 @@ def _content(content: Any, texts: list[str], depth: int = 0) -> int:
         texts.append(content)
     elif isinstance(content, list) and depth < DEEPEST:
         return sum(_content(part, texts, depth + 1) for part in content)
-    elif isinstance(content, dict):
-        if content.get("type") in ("image_url", "image", "input_image"):
-            return 1
-        texts.extend(_strings(content, ("text", "refusal")))
+    elif isinstance(content, dict) and depth < DEEPEST:
+        return _part(content, texts, depth + 1)
     return 0
+
+
+def _part(part: dict[str, Any], texts: list[str], depth: int) -> int:
+    if part.get("type") in PICTURES or _is_picture(part.get("inlineData") or part.get("fileData")):
+        return 1
+    texts.extend(_strings(part, WORDS))
+    texts.extend(msgspec.json.encode(part[name]).decode() for name in VALUES if part.get(name))
+    return sum(_content(part.get(name), texts, depth) for name in HOLDERS)
+
+
+def _is_picture(data: Any) -> bool:
+    return any(kind.startswith("image/") for kind in _strings(data, ("mimeType",)))
 
 
 # -- the reply ----------------------------------------------------------------------------------------------------

@@ -70,6 +70,68 @@ def test_more_messages_and_tools_count_more() -> None:
     assert small < talk < estimate_chat(body(messages=[one, one, one], tools=[tool] * 5), b"").input
 
 
+WORDS = "hello world"  # two tokens
+PROMPTS: dict[str, tuple[int, dict[str, Any]]] = {
+    "Messages": (
+        8,
+        {
+            "system": [{"type": "text", "text": WORDS}],
+            "messages": [
+                {"role": "user", "content": WORDS},
+                {"role": "assistant", "content": [{"type": "thinking", "thinking": WORDS, "signature": "c2ln" * 99}]},
+                {"role": "user", "content": [{"type": "tool_result", "content": [{"type": "text", "text": WORDS}]}]},
+            ],
+        },
+    ),
+    "Responses": (
+        6,
+        {
+            "instructions": WORDS,
+            "input": [
+                {"type": "message", "role": "user", "content": [{"type": "input_text", "text": WORDS}]},
+                {"type": "reasoning", "summary": [], "encrypted_content": "c2ln" * 99},
+                {"type": "function_call_output", "call_id": "c", "output": WORDS},
+            ],
+        },
+    ),
+    "Responses, shortly": (2, {"input": WORDS}),
+    "Gemini": (
+        4,
+        {
+            "systemInstruction": {"parts": [{"text": WORDS}]},
+            "contents": [{"role": "user", "parts": [{"text": WORDS, "thoughtSignature": "c2ln" * 99}]}],
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PROMPTS)
+def test_a_prompt_counts_in_the_format_it_was_sent_in(name: str) -> None:
+    words, request = PROMPTS[name]
+    turns = next((value for key, value in request.items() if isinstance(value, list) and key != "system"), [])
+    overhead = 4 * len(turns) + 3 if turns else 0
+    between = words // 2 - 1  # each text on a line of its own, which is a token at most
+    assert 0 <= estimate_chat(body(**request), b"").input - words - overhead <= between
+
+
+def test_what_tools_were_called_with_and_gave_back_counts_in_every_format() -> None:
+    values = {"city": "Paris", "days": list(range(50))}
+    calls: dict[str, Any] = {
+        "messages": [{"role": "assistant", "content": [{"type": "tool_use", "name": "look_up", "input": values}]}],
+        "input": [{"type": "function_call", "name": "look_up", "arguments": json.dumps(values)}],
+        "contents": [{"role": "model", "parts": [{"functionCall": {"name": "look_up", "args": values}}]}],
+    }
+    given = {"contents": [{"parts": [{"functionResponse": {"name": "look_up", "response": values}}]}]}
+    for request in (*({key: value} for key, value in calls.items()), given):
+        assert estimate_chat(body(**request), b"").input > 100
+
+
+def test_a_picture_of_gemini_is_one_and_its_bytes_are_no_words() -> None:
+    picture = {"inlineData": {"mimeType": "image/png", "data": "A" * 9999}}
+    usage = estimate_chat(body(contents=[{"parts": [picture]}]), b"")
+    assert usage.input == 4 + 3 + TOKENS_PER_IMAGE
+
+
 def test_parts_and_images() -> None:
     parts = [
         {"type": "text", "text": "hello world"},
