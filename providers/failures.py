@@ -177,6 +177,8 @@ BY_WORDS: tuple[tuple[re.Pattern[str], Kind], ...] = (
         ),
         Kind.AUTH,
     ),
+    # Gemini's 400 for where the request came from: another account's, by another proxy, is served.
+    (re.compile(r"user location is not supported", re.I), Kind.PERMISSION),
     (re.compile(r"rate[ _-]?limit|too many requests|requests per (second|minute|day)", re.I), Kind.RATE_LIMITED),
     (re.compile(r"overloaded|(at|over|exceeded) capacity|(server|engine|model) is busy", re.I), Kind.OVERLOADED),
 )

@@ -101,6 +101,7 @@ VENDORS: dict[Kind, list[tuple[int, str | None, str | None, str]]] = {
     ],
     Kind.PERMISSION: [
         (403, None, None, "Country, region, or territory not supported"),
+        (400, "400", "FAILED_PRECONDITION", "User location is not supported for the API use."),
         (423, None, None, "Locked"),
         (451, None, None, "Unavailable For Legal Reasons"),
     ],
