@@ -48,6 +48,8 @@ def _sections(document: Document, work: Work) -> None:
     before = set(Provider.objects.values_list("id", flat=True))
     if document.providers is not None:
         providing.apply_providers(document.providers, work)
+    if document.teams is not None:
+        spending.apply_teams(document.teams, work)
     if document.connections is not None:
         unlisted = before - set(Provider.objects.values_list("id", flat=True))
         providing.apply_connections(document.connections, work, unlisted)
@@ -61,8 +63,8 @@ def _sections(document: Document, work: Work) -> None:
     if document.aliases is not None:
         routes.apply_aliases(document.aliases, work, wildcards=None if document.wildcards is None else False)
     routes.refuse_faults(document, faults, work)
-    if document.teams is not None:
-        spending.apply_teams(document.teams, work)
+    if document.teams is not None and work.prune:
+        spending.prune_teams(document.teams, work)
     if document.api_keys is not None:
         keys.apply_api_keys(document.api_keys, work)
     if document.limits is not None:

@@ -34,10 +34,6 @@ ACCESS: dict[str, tuple[str, Any]] = {
 def apply_teams(items: Sequence[Item], work: Work) -> None:
     """Teams by name; where ``members`` is given, exactly those people, who must have accounts."""
     rows = {row.name: row for row in Team.objects.all()}
-    if work.prune:
-        for name in sorted(set(rows) - {item["name"] for item in items}):
-            work.removed("team", name)
-            rows.pop(name).delete()
     for item in items:
         row = rows.get(item["name"])
         if row is None:
@@ -47,6 +43,13 @@ def apply_teams(items: Sequence[Item], work: Work) -> None:
             _access(row, item, work)
         else:
             work.changed("team", row.name, _members(row, item, work) + _access(row, item, work))
+
+
+def prune_teams(items: Sequence[Item], work: Work) -> None:
+    """With a team go its connections, so this comes after those that are the team's no longer."""
+    for row in Team.objects.exclude(name__in=[item["name"] for item in items]).order_by("name"):
+        work.removed("team", row.name)
+        row.delete()
 
 
 def _members(team: Team, item: Item, work: Work) -> list[str]:

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from accounts.models import Team
 from omniroute.declarative.apply import apply
 from omniroute.declarative.document import BadDocument
 from omniroute.declarative.export import export
-from providers.models import Provider
+from providers.models import Connection, Provider
 from routing.models import Budget, GatewaySettings, IpRule, Limit, TeamAccess
 
 pytestmark = pytest.mark.django_db
@@ -111,3 +112,26 @@ def test_a_provider_that_went_stays_named_where_it_was(make_provider: Any) -> No
     apply("version: 1\nteams: [{name: R, providers: [acme]}]\napi_keys: [{name: ci, providers: [acme, groq]}]")
     Provider.objects.get(pk="acme").delete()
     assert apply(export(), prune=True).changes == ()
+
+
+OF_A_TEAM = """
+version: 1
+teams: [{name: Research}]
+providers: [{id: acme, base_url: "https://acme.example/v1", models: [large]}]
+connections: [{provider: acme, name: main, api_key: upstream-secret, team: Research}]
+"""
+
+
+def test_a_team_and_its_connection_come_in_one_file() -> None:
+    apply(OF_A_TEAM)
+    [row] = Connection.objects.filter(provider="acme")
+    assert row.team is not None and row.team.name == "Research"
+    assert apply(export(with_secrets=True), prune=True).changes == ()
+
+
+def test_a_connection_outlives_the_team_that_it_is_taken_from() -> None:
+    apply(OF_A_TEAM)
+    [before] = Connection.objects.filter(provider="acme")
+    apply("version: 1\nteams: []\nconnections: [{provider: acme, name: main}]", prune=True)
+    [row] = Connection.objects.filter(provider="acme")
+    assert (row.pk, row.team) == (before.pk, None) and row.secret and not Team.objects.exists()
