@@ -8,6 +8,7 @@ from datetime import datetime
 from providers.quota.headers import duration
 
 LONGEST = 3600.0  # seconds that a vendor is believed
+A_MOMENT, IN_MILLISECONDS = 1e9, 1e12  # numbers from here on are Unix times, as many write them in OpenAI's names
 LIMITS = Mapping[str, tuple[tuple[bytes, bytes], ...]]
 
 # (what is left, when it is full again), by the wire format of the provider. OpenAI's names are everybody's who speaks
@@ -37,6 +38,8 @@ def used_up(format: str, headers: Mapping[bytes, bytes], now: float) -> float | 
 def _seconds(value: bytes | None, now: float) -> float | None:
     text = value.decode("latin-1").strip() if value is not None else ""
     seconds = duration(text) if "T" not in text else _until(text, now)
+    if seconds is not None and seconds >= A_MOMENT:
+        seconds = (seconds / 1000 if seconds >= IN_MILLISECONDS else seconds) - now
     return min(seconds, LONGEST) if seconds is not None and seconds > 0 else None
 
 

@@ -20,6 +20,9 @@ NOW = 1_800_000_000.0  # 2027-01-15T08:00:00Z
         ("openai_chat", {"x-ratelimit-remaining-requests": "0"}, None),
         ("openai_chat", {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "soon"}, None),
         ("openai_chat", {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "30d"}, LONGEST),
+        ("openai_chat", {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1800000030"}, 30),
+        ("openai_chat", {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1800000030500"}, 30.5),
+        ("openai_chat", {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1799999999"}, None),
         ("openai_chat", {"retry-after": "20"}, None),
         (
             "openai_chat",
