@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from providers.prices import cost, price_of
 from providers.tokens import estimate_chat
-from providers.wire.types import Usage
+from providers.wire.types import Usage, completed
 from routing.gateway.outcome import Outcome, Pending, rates
 from routing.gateway.record import NO_OUTPUT
 
@@ -56,6 +56,8 @@ def _settled(outcome: Outcome, pending: Pending, usage: Usage) -> Outcome:
         price = price_of(pending.entry, outcome.model)
     if pending.units is not None:
         usage = replace(usage, units=pending.units)
+    if pending.opening is not None:
+        usage = completed(pending.opening, usage)
     source = price.source if price is not None else ""
     usd = cost(usage, price)
     if pending.waived and usage.output == 0 and usage.units is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Network = IPv4Network | IPv6Network
@@ -36,6 +37,14 @@ def address_of(text: str) -> IPv4Address | IPv6Address | None:
     except ValueError:
         return None
     return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found
+
+
+@lru_cache(maxsize=MOST_REMEMBERED)
+def subscriber(client: str) -> str:
+    """Whom an address counts for at a limit: an IPv4 address for itself, one of IPv6 for its /64, of which a subscriber
+    has all 2**64."""
+    address = address_of(client)
+    return str(ip_network((address, 64), strict=False)) if isinstance(address, IPv6Address) else str(address or client)
 
 
 class Addresses:

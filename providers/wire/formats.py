@@ -98,6 +98,7 @@ class Format:
     error_event: Callable[[bytes], bytes]  # an error's body as an event of a stream that has said nothing yet
     error_from: Callable[[bytes, int | None], UpstreamFailure | None]
     counter: Counter | None = None
+    closing: bytes = b""  # the frame that ends a stream of which everything was said
 
 
 def _named(body: bytes) -> bytes:
@@ -168,6 +169,7 @@ FORMATS: Mapping[str, Format] = {
             anthropic_counting.count_from,
             anthropic_counting.count_reply,
         ),
+        closing=b'event: message_stop\ndata: {"type":"message_stop"}\n\n',
     ),
     "gemini": Format(
         id="gemini",

@@ -55,6 +55,12 @@ class Usage(Value, frozen=True, kw_only=True):
     units: Units | None = None
 
 
+def completed(opening: Usage, counted: Usage) -> Usage:
+    """What was reported before an answer, and what was counted of it: the output, and the input where none was told."""
+    told = opening if opening.input else msgspec.structs.replace(opening, input=counted.input)
+    return msgspec.structs.replace(told, output=max(opening.output, counted.output), estimated=True)
+
+
 # -- parts of messages -------------------------------------------------------------------------------------------------
 Family = Literal["openai_chat", "openai_responses", "anthropic", "gemini"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from routing.addresses import Rule
+from routing.addresses import Rule, subscriber
 from routing.gateway import denials
 from routing.gateway.writer import Writer
 from routing.snapshot import Snapshot
@@ -22,7 +22,7 @@ async def check(
         raise denials.address_refused(refused if isinstance(refused, Rule) else None, now)
     most = snapshot.switches.requests_per_address
     if most is not None and address:
-        taken = await state.take(Claim(request_id, windows=(Window(f"a:{address}", most, 1),)))
+        taken = await state.take(Claim(request_id, windows=(Window(f"a:{subscriber(address)}", most, 1),)))
         if taken.why is Why.WINDOW:
             rows = [("requests", most, *level) for level in taken.levels]
             writer.always(denials.limit_headers(writer.format, rows))

@@ -238,7 +238,8 @@ class Exchange(Struct, kw_only=True, eq=False):
             try:
                 await self._pass_on(opened, attempt, alive, prepared)
             finally:
-                self.record.settle(opened.reader.usage, prepared.body, opened.reader.sample())
+                reader = opened.reader
+                self.record.settle(reader.usage, prepared.body, reader.sample(), opening=reader.opening)
             await self.told()
             await opened.drain()
         finally:

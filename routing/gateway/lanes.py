@@ -110,7 +110,9 @@ class Passing(msgspec.Struct, eq=False):
         return Answer(named(raw, self._named) if self._named else raw, reply.usage, b"")
 
     def stream(self) -> Stream:
-        return PassedStream(reader=self.format.reader(Names()), tell=self.tell, named=self._named)
+        return PassedStream(
+            reader=self.format.reader(Names()), tell=self.tell, named=self._named, closing=self.format.closing
+        )
 
     @property
     def _named(self) -> str:

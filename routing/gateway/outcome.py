@@ -80,8 +80,9 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     """What of an outcome is worked out later, off the hot path: tokens nobody reported, a price nobody had at hand.
 
     ``text`` is (request body, reply bytes) to count tokens in; ``price`` the price if known; ``entry`` where to look
-    for one if not. ``waived``: without any output it costs nothing. ``units``: what is
-    known beside the tokens. None of it is ever written down.
+    for one if not. ``waived``: without any output it costs nothing. ``units``: what is known beside the tokens;
+    ``opening``: what a stream said of its usage before the answer, of which only the output is counted. None of it is
+    ever written down.
     """
 
     text: tuple[bytes, bytes] | None = None
@@ -89,6 +90,7 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     entry: Entry | None = None
     waived: bool = False
     units: Units | None = None
+    opening: Usage | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

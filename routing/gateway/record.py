@@ -52,13 +52,21 @@ class Record(Struct, kw_only=True, eq=False):
     notes: list[AttemptNote] = []
     skips: list[SkipNote] = []
 
-    def settle(self, usage: Usage | None, body: bytes, reply: bytes, units: Units | None = None) -> None:
+    def settle(
+        self,
+        usage: Usage | None,
+        body: bytes,
+        reply: bytes,
+        units: Units | None = None,
+        opening: Usage | None = None,
+    ) -> None:
         """Usage as reported, and its cost when the price is known; what is missing is worked out later. ``units``:
-        known although the tokens are not; a price for these is enough to know the cost."""
+        known although the tokens are not; a price for these is enough to know the cost. ``opening``: what was reported
+        before the answer."""
         self.usage = usage
         entry = self.attempt.entry if self.attempt is not None else None
         if usage is None:
-            self.pending = Pending(text=(body, reply), price=self.price, entry=entry, units=units)
+            self.pending = Pending(text=(body, reply), price=self.price, entry=entry, units=units, opening=opening)
             if units is not None:
                 self.cost_usd = cost(Usage(units=units), self.price)
         elif self.price is not None:

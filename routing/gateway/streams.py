@@ -32,6 +32,7 @@ from providers.wire.types import (
     ToolStart,
     Usage,
     UsageSeen,
+    completed,
 )
 
 SEEN = (TextDelta, ReasoningDelta, ReasoningProof, RefusalDelta, ToolStart, OpaqueAdded)
@@ -46,6 +47,7 @@ class Stream(Protocol):
     finished: bool
     done: bool
     usage: Usage | None
+    opening: Usage | None  # what was said of usage before the answer: the input, and hardly any of the output
     failure: UpstreamFailure | None
 
     def feed(self, data: bytes) -> bytes: ...
@@ -63,6 +65,7 @@ class ChatStream(StreamReader):
     """The pass-through of Chat Completions; ``mends``: a chunk that strict clients would trip over is put right."""
 
     mends: bool = True
+    opening: Usage | None = None
     tags: ChunkTags = field(default_factory=ChunkTags)
 
     def _shown(self, frame: bytes) -> bytes:
@@ -87,6 +90,7 @@ class _Watched:
     finished: bool = False
     done: bool = False
     usage: Usage | None = None
+    opening: Usage | None = None
     failure: UpstreamFailure | None = None
     _text: list[str] = field(default_factory=list)
     _size: int = 0
@@ -126,10 +130,10 @@ class _Watched:
             self._keep(event)
         elif isinstance(event, Finish):
             self.finished = self.visible = True
-        elif isinstance(event, UsageSeen) or (
-            isinstance(event, Start) and event.usage is not None and self.usage is None
-        ):
+        elif isinstance(event, UsageSeen):
             self.usage = event.usage
+        elif isinstance(event, Start):
+            self.opening = event.usage
 
     def _keep(self, event: Event) -> None:
         text = getattr(event, "text", "") or getattr(event, "arguments", "")
@@ -146,10 +150,12 @@ class _Watched:
 @dataclass(slots=True, kw_only=True)
 class PassedStream(_Watched):
     """Frames go on as they came; the Reader only watches. ``_last`` is the newest event's data. ``named``: the model's
-    name for the frame that opens a Messages stream, "" once it has been said."""
+    name for the frame that opens a Messages stream, "" once it has been said. ``closing``: the format's last frame, for
+    an answer that is whole and ends without it."""
 
     tell: Tell
     named: str = ""
+    closing: bytes = b""
     assembly: Assembly = field(default_factory=Assembly)
     _last: bytes = b""
 
@@ -177,8 +183,9 @@ class PassedStream(_Watched):
         if rest and not self.done:
             self.read(rest)
             last = rest + b"\n\n" if self.failure is None else b""
-        if self.failure is None:
+        if self.failure is None and not self.reader.done:
             self.noted(self.reader.end)
+            last += self.closing if self.failure is None else b""
         if self.failure is None:
             self.done = self.finished = True
             if not self.assembly.overflowed:
@@ -232,7 +239,7 @@ class TranslatedStream(_Watched):
         if self.failure is not None:
             return b"".join(out)
         out += [self._write(event) for event in self.tags.end()]
-        out.append(self.writer.end(self.usage or self.rough(self._size)))
+        out.append(self.writer.end(self.usage or self._roughly()))
         self.done = self.finished = True
         if not self.shown.overflowed:
             self.tell(self.shown.reply())
@@ -240,6 +247,10 @@ class TranslatedStream(_Watched):
 
     def fail(self, refusal: Refusal) -> bytes | None:
         return self.writer.fail(refusal) if self.began else None
+
+    def _roughly(self) -> Usage:
+        rough = self.rough(self._size)
+        return rough if self.opening is None else completed(self.opening, rough)
 
     def _said(self, event: Event) -> bytes:
         if self._over and getattr(event, "choice", None) in self._over:

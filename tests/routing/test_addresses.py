@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from routing.addresses import Addresses, Rule, network_of
+from routing.addresses import Addresses, Rule, network_of, subscriber
 
 NOW = 1000.0
 
@@ -52,6 +52,21 @@ RULES = [
 )
 def test_modes(mode: str, address: str, let_in: bool) -> None:
     assert (not Addresses(mode, RULES).refuses(address, NOW)) is let_in
+
+
+@pytest.mark.parametrize(
+    ("client", "counts_for"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("2001:db8::ffff:1%eth0", "2001:db8::/64"),
+        ("2001:db8:0:1::1", "2001:db8:0:1::/64"),
+        ("testclient", "testclient"),
+    ],
+)
+def test_whom_an_address_counts_for(client: str, counts_for: str) -> None:
+    assert subscriber(client) == counts_for
 
 
 @pytest.mark.parametrize("word", ["10.0.0.0/33", "x", "", "10.0.0", "10.*"])

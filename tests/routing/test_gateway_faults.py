@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -360,3 +361,49 @@ def test_the_breaker_opens_after_five_failures(gateway: Any, upstream: Any, make
     upstream.plays(*[sim.status(500)] * 5)
     assert [client.chat().status_code for _ in range(6)] == [502] * 5 + [503]
     assert upstream.count == 5
+
+
+# -- streams of Messages, whose usage comes in two parts ---------------------------------------------------------------
+WORDS = " ".join(f"word{number}" for number in range(60))
+
+
+@pytest.fixture
+def claude(gateway: Any, make_provider: Any, make_key: Any, patient: None) -> Any:
+    with sim.SimulatorThread(format="anthropic") as upstream:
+        make_provider("claude", upstream.url, format="anthropic", models=("large",), input_price="0", output_price="1000")
+        key = make_key()
+        gateway.settle()
+        yield upstream, {"authorization": f"Bearer {key}"}
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/messages"])
+@pytest.mark.parametrize("left", [True, False], ids=["client leaves", "provider cuts"])
+def test_a_messages_stream_without_its_end_counts_what_was_said(
+    gateway: Any, claude: Any, path: str, left: bool
+) -> None:
+    """`message_start` tells the input and one token of output: that is not all that was made."""
+    upstream, headers = claude
+    act = sim.chat(WORDS, usage=sim.Tokens(1000, 300))
+    upstream.plays(act.stall(after=55) if left else act.cut(after=55))
+    body = {"model": "claude/large", "messages": HELLO, "stream": True, "max_tokens": 500}
+    with httpx.stream("POST", f"{gateway.url}{path}", json=body, headers=headers, timeout=60) as reply:
+        heard = b""
+        for piece in reply.iter_raw():
+            heard += piece
+            if left and b"word45" in heard:
+                break
+    [record] = gateway.records(1)
+    assert (record.input_tokens, record.estimated) == (1000, True)
+    assert record.output_tokens > 45 and record.cost_usd == record.output_tokens * Decimal("0.001")
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/messages"])
+def test_a_messages_stream_that_ends_without_its_last_event_has_an_end(gateway: Any, claude: Any, path: str) -> None:
+    upstream, headers = claude
+    upstream.plays(sim.chat("hello there", usage=sim.Tokens(10, 5)).clean_end_without_terminal())
+    body = {"model": "claude/large", "messages": HELLO, "stream": True, "max_tokens": 50}
+    reply = httpx.post(f"{gateway.url}{path}", json=body, headers=headers, timeout=60)
+    last = reply.text.strip().rsplit("\n", 1)[-1]
+    assert last == ("data: [DONE]" if "chat" in path else 'data: {"type":"message_stop"}')
+    [record] = gateway.records(1)
+    assert (record.input_tokens, record.output_tokens, record.estimated) == (10, 5, False)
