@@ -34,7 +34,7 @@ class QuotaWindowSerializer(strict.ModelSerializer[QuotaWindow]):
 
 class QuotaFilters(serializers.Serializer[Any]):
     provider = serializers.CharField(required=False)
-    connection = serializers.IntegerField(required=False, min_value=1)
+    connection = serializers.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
 
 
 class QuotaViewSet(viewsets.ReadOnlyModelViewSet[QuotaWindow]):

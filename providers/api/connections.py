@@ -152,7 +152,7 @@ class TestedSerializer(strict.Serializer[Any]):
 class ConnectionFilters(ProviderFilters):
     """What narrows the list of connections."""
 
-    team = serializers.IntegerField(required=False)
+    team = serializers.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
     tag = serializers.CharField(required=False)
     enabled = serializers.BooleanField(required=False, allow_null=True, default=None)
 

@@ -154,4 +154,4 @@ class TeamAccessViewSet(viewsets.ModelViewSet[TeamAccess]):
     serializer_class = TeamAccessSerializer
     permission_classes = [SiteAdministrator]
     http_method_names = METHODS
-    lookup_value_regex = "[0-9]+"
+    lookup_value_regex = "[0-9]{1,18}"  # Django does not ask whether the column of a foreign key holds the number
