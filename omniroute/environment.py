@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from functools import cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 Network = IPv4Network | IPv6Network
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 LOG_FORMATS = ("text", "json")
+DATABASES = ("postgres", "postgresql", "pgsql", "sqlite")
+REDIS = ("redis", "rediss", "unix")
 
 
 class BadEnvironment(ValueError):
@@ -69,8 +72,8 @@ def read(source: Mapping[str, str]) -> Environment:
         data_dir=Path(text("DATA_DIR") or "~/.omniroute").expanduser().absolute(),
         host=text("HOST") or "127.0.0.1",
         port=_whole("PORT", text("PORT"), 20128, 0, 65535),
-        database_url=text("DATABASE_URL"),
-        redis_url=text("REDIS_URL"),
+        database_url=_server("DATABASE_URL", text("DATABASE_URL"), DATABASES),
+        redis_url=_server("REDIS_URL", text("REDIS_URL"), REDIS),
         redis_timeout_ms=_whole("REDIS_TIMEOUT_MS", text("REDIS_TIMEOUT_MS"), 250, 10, 10_000),
         celery_broker_url=text("CELERY_BROKER_URL"),
         secret_key=text("SECRET_KEY"),
@@ -118,6 +121,19 @@ def _url(name: str, value: str | None) -> str | None:
     if value is not None and not value.startswith(("http://", "https://")):
         raise BadEnvironment(f"{name} must begin with http:// or https://, not {value!r}.")
     return value.rstrip("/") if value else None
+
+
+def _server(name: str, value: str | None, schemes: tuple[str, ...]) -> str | None:
+    """The address as it is. It may hold a password, so no sentence repeats it."""
+    try:
+        parts = urlsplit(value or "")
+        fine = value is None or (parts.scheme in schemes and parts.port != 0)
+    except ValueError:  # a port that is no number, brackets
+        fine = False
+    if not fine:
+        wanted = ", ".join(f"{scheme}:" for scheme in schemes)
+        raise BadEnvironment(f"{name} must be a URL that begins with one of {wanted} (special characters as %XX).")
+    return value
 
 
 def _networks(name: str, value: str | None) -> tuple[Network, ...]:

@@ -101,6 +101,9 @@ def test_an_empty_key_file(installed: Path) -> None:
         ({}, ("--workers", "2", "--no-open"), "More than one worker needs REDIS_URL"),
         ({"REDIS_URL": "redis://127.0.0.1:1/0"}, (), "Redis cannot be reached"),
         ({"DATABASE_URL": "postgres://u:hidden@127.0.0.1:1/x"}, (), "The database cannot be used"),
+        ({"DATABASE_URL": "mysql://u:hidden@127.0.0.1/x"}, (), "DATABASE_URL must be a URL that begins with one of"),
+        ({"DATABASE_URL": "postgres://u:hidden@127.0.0.1:no/x"}, (), "DATABASE_URL must be a URL"),
+        ({"REDIS_URL": "http://:hidden@127.0.0.1"}, (), "REDIS_URL must be a URL that begins with one of redis:"),
     ],
     ids=lambda value: next(iter(value), "words") if isinstance(value, dict) else None,
 )
