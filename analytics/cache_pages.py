@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django import forms
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
+from django.contrib.auth.decorators import login_required, permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _t
@@ -37,6 +37,7 @@ class FlushForm(forms.Form):
             raise forms.ValidationError(_("Give a key or a model, not both."))
 
 
+@login_required
 @permission_required("routing.view_cachesettings", raise_exception=True)
 def page(request: HttpRequest) -> HttpResponse:
     may = request.user.has_perm("routing.change_cachesettings")
@@ -48,6 +49,7 @@ def page(request: HttpRequest) -> HttpResponse:
     return render(request, "analytics/cache.html", {"form": form, "flush": FlushForm(), "found": savings(), "may": may})
 
 
+@login_required
 @permission_required("routing.change_cachesettings", raise_exception=True)
 @require_POST
 def flush(request: HttpRequest) -> HttpResponse:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
+from django.contrib.auth.decorators import login_required, permission_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -15,12 +15,14 @@ from routing.models import Policy
 from routing.policy_forms import FORMS
 
 
+@login_required
 @permission_required("routing.view_policy", raise_exception=True)
 def policies(request: HttpRequest) -> HttpResponse:
     rows = Policy.objects.select_related("team", "api_key")
     return render(request, "routing/policies.html", {"policies": rows, "kinds": Policy.Kind.choices})
 
 
+@login_required
 @permission_required("routing.add_policy", raise_exception=True)
 def create(request: HttpRequest, kind: str) -> HttpResponse:
     if kind not in FORMS:
@@ -28,11 +30,13 @@ def create(request: HttpRequest, kind: str) -> HttpResponse:
     return _form(request, Policy(kind=kind))
 
 
+@login_required
 @permission_required("routing.change_policy", raise_exception=True)
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     return _form(request, get_object_or_404(Policy, pk=pk))
 
 
+@login_required
 @permission_required("routing.change_policy", raise_exception=True)
 @require_POST
 def switch(request: HttpRequest, pk: int) -> HttpResponse:
@@ -42,6 +46,7 @@ def switch(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("policies:list")
 
 
+@login_required
 @permission_required("routing.delete_policy", raise_exception=True)
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(Policy, pk=pk)

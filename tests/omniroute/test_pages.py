@@ -73,9 +73,13 @@ def text(client: Client, name: str, *args: Any, **query: Any) -> str:
 
 # -- the shell --------------------------------------------------------------------------------------------------------
 def test_every_page_asks_strangers_to_sign_in(client: Client, db: None) -> None:
-    for name in (*EVERYBODYS, "providers:list", "providers:create"):
+    menu = [row.url for group in navigation.GROUPS for row in group.rows if not row.url.startswith("admin:")]
+    for name in (*EVERYBODYS, *menu, "providers:create", "routing:combo_create", "routing:limit_create"):
         reply = client.get(reverse(name))
         assert reply.status_code == 302 and reply["Location"].startswith("/accounts/login/"), name
+    for path in ("policies/new/guard/", "policies/1/", "policies/1/delete/", "budgets/new/", "combos/1/", "quotas/"):
+        reply = client.get(f"/dashboard/{path}")
+        assert reply.status_code == 302 and reply["Location"] == f"/accounts/login/?next=/dashboard/{path}", path
 
 
 def test_every_row_of_the_menu_leads_somewhere(admin: Client) -> None:
