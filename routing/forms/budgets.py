@@ -9,6 +9,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Team, User
+from providers import registry
 from providers.models import Provider, Tier
 from routing.models import ApiKey, Budget, Scope
 from routing.money import plain
@@ -89,13 +90,21 @@ def choices_of(*scopes: Scope, without: Collection[str] = ()) -> Choices:
         Scope.TEAM: lambda: ((row.pk, str(row)) for row in Team.objects.all()),
         Scope.USER: lambda: ((row.pk, str(row)) for row in User.objects.filter(is_active=True).order_by("email")),
         Scope.KEY: lambda: ((row.pk, str(row)) for row in ApiKey.objects.order_by("name")),
-        Scope.PROVIDER: lambda: ((row.pk, row.name) for row in Provider.objects.order_by("name")),
+        Scope.PROVIDER: _providers,
         Scope.TIER: lambda: ((tier, str(label)) for tier, label in Tier.choices if tier not in FLAT_RATE),
     }
     wanted = [(scope, make) for scope, make in rows.items() if scope in scopes]
     named = [(scope.label, [(f"{scope}:{id}", name) for id, name in make()]) for scope, make in wanted]
     found = [(label, [row for row in group if row[0] not in without]) for label, group in named]
     return [(label, group) for label, group in found if group]
+
+
+def _providers() -> list[tuple[str, str]]:
+    """By the names that people read; those of the catalogue's are not in the table."""
+    entries = registry.effective_all()
+    rows = Provider.objects.all()
+    named = [(row.pk, entries[row.pk].name if row.pk in entries else str(row)) for row in rows]
+    return sorted(named, key=lambda each: each[1].lower())
 
 
 def _value(row: Budget) -> str:

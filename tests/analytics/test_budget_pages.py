@@ -57,6 +57,13 @@ def test_a_budget_for_everything_it_can_be_for(admin: Client, team: Any, member:
     )  # fmt: skip
 
 
+def test_every_choice_has_a_name(admin: Client) -> None:
+    catalogue.sync()
+    choices = dict(dict(admin.get(NEW).context["form"].fields["whose"].choices)["Provider"])
+    assert choices["provider:openai"] == "OpenAI" and all(choices.values())
+    assert list(choices.values()) == sorted(choices.values(), key=str.lower)
+
+
 @pytest.mark.parametrize(
     ("said", "field", "words"),
     [
