@@ -95,17 +95,17 @@ _ledger: Ledger | None = None
 
 
 def _names(snapshot: Snapshot, combo: Combo) -> Iterator[tuple[str, str]]:
-    """(step, name to ask for), one per plain step and one per model of a pattern; a model that is a step by itself is
-    asked once."""
+    """(step, name to ask for), one per plain step and one per model of a pattern, itself when it stands for none; a
+    model that is a step by itself is asked once."""
     plain = {step.name for step in combo.steps}
     for step in combo.steps or (EVERY_MODEL if combo.strategy == "tiers" else ()):
-        if is_plain(step.name):
+        leaves = () if is_plain(step.name) else leaves_of(snapshot, step.name)
+        if not leaves and combo.steps:
             yield step.name, step.name
-        else:
-            for leaf in leaves_of(snapshot, step.name):
-                name = f"{leaf.provider.entry.id}/{leaf.model}"
-                if name not in plain:
-                    yield step.name, name
+        for leaf in leaves:
+            name = f"{leaf.provider.entry.id}/{leaf.model}"
+            if name not in plain:
+                yield step.name, name
 
 
 async def _ask_all(snapshot: Snapshot, names: Sequence[str], user_id: int | None) -> list[Outcome | None]:

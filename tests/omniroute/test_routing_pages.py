@@ -294,6 +294,15 @@ def test_a_trial_names_the_winner_and_every_verdict(admin: Client, upstream: Any
     assert [one.kind for one in held] == ["rate_limited"], "a trial holds nothing against anybody, and lifts nothing"
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_trial_tells_of_a_pattern_that_stands_for_nothing(admin: Client, upstream: Any, make_provider: Any) -> None:
+    make_provider("acme", upstream.url, models=("small",))
+    row = combo("shop", "acme/big*", "acme/small")
+    trial = admin.post(reverse("routing:combo_test", args=[row.pk])).context["trial"]
+    assert [(one.step, one.ok) for one in trial.results] == [("acme/big*", False), ("acme/small", True)]
+    assert "does not exist" in trial.results[0].message and trial.winner.model == "small"
+
+
 # -- figures ----------------------------------------------------------------------------------------------------------
 def test_figures_of_steps(admin: Client, make_provider: Any) -> None:
     make_provider("acme", NOWHERE)
