@@ -18,7 +18,7 @@ from routing.policy_forms import FORMS
 @login_required
 @permission_required("routing.view_policy", raise_exception=True)
 def policies(request: HttpRequest) -> HttpResponse:
-    rows = Policy.objects.select_related("team", "api_key")
+    rows = [(row, _mode(row)) for row in Policy.objects.select_related("team", "api_key")]
     return render(request, "routing/policies.html", {"policies": rows, "kinds": Policy.Kind.choices})
 
 
@@ -58,6 +58,13 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         done=_("The policy is deleted."),
         back=reverse("policies:list"),
     )
+
+
+def _mode(row: Policy) -> str:
+    """What its form calls its mode, the form's first where none is said; empty where it has none."""
+    field = FORMS[row.kind].base_fields.get("mode")
+    given = row.settings.get("mode", field.choices[0][0]) if field else None
+    return str(dict(field.choices).get(given, given)) if field else ""
 
 
 def _form(request: HttpRequest, row: Policy) -> HttpResponse:

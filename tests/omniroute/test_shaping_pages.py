@@ -74,7 +74,10 @@ def test_what_is_wrong_is_told_in_the_form(admin: Client) -> None:
 
 def test_policies_are_listed_switched_and_deleted(admin: Client) -> None:
     row = Policy.objects.create(kind="guard", settings={"mode": "warn"}, team=Team.objects.create(name="Red"))
-    assert "Red" in admin.get(reverse("policies:list")).content.decode()
+    Policy.objects.create(kind="max_tokens", settings={"tokens": 5})
+    page = admin.get(reverse("policies:list")).content.decode()
+    assert "Red" in page and "Note it in the request log" in page and "At most" in page and ">warn<" not in page
+    Policy.objects.get(kind="max_tokens").delete()
     admin.post(reverse("policies:switch", args=[row.pk]))
     assert Policy.objects.get().enabled is False
     admin.post(reverse("policies:delete", args=[row.pk]))
