@@ -63,7 +63,7 @@ def count(number: int | None) -> str:
 
 
 @register.filter
-def duration(milliseconds: int | None) -> str:
+def duration(milliseconds: float | None) -> str:
     """Milliseconds below a second, else seconds."""
     if milliseconds is None:
         return "–"
@@ -74,8 +74,8 @@ def duration(milliseconds: int | None) -> str:
 
 @register.filter
 def seconds(value: float | None) -> str:
-    """Seconds as a duration."""
-    return duration(None if value is None else round(value * 1000))
+    """Seconds as a duration, from a minute on as a clock shows them."""
+    return clock(value) if value is not None and value >= 60 else duration(None if value is None else value * 1000)
 
 
 @register.filter

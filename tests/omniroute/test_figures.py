@@ -10,7 +10,7 @@ from django.template import Context, Template
 from django.test import RequestFactory
 from django.utils import translation
 
-from omniroute.templatetags.omniroute import count, duration, own_name, price, usd
+from omniroute.templatetags.omniroute import count, duration, own_name, price, seconds, usd
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,13 @@ def test_large_numbers_are_short(number: int | None, shown: str) -> None:
 )
 def test_durations_change_their_unit_at_a_second(ms: int | None, shown: str) -> None:
     assert duration(ms) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(None, "–"), (0.25, "250 ms"), (59.9, "59.9 s"), (60, "1:00"), (31_780.6, "8:49:41")]
+)
+def test_seconds_become_a_clock_at_a_minute(value: float | None, shown: str) -> None:
+    assert seconds(value) == shown
 
 
 def test_separators_follow_the_language() -> None:
