@@ -20,6 +20,8 @@ from analytics import budgets, reports
 from providers import grants
 from providers.models import Connection
 from routing import keys
+from routing.forms.access import LABELS
+from routing.gateway.endpoints import ACTIONS, ENDPOINTS
 from routing.models import GatewaySettings
 from routing.publish import build
 from routing.resolve import offered
@@ -121,10 +123,24 @@ def endpoint(request: HttpRequest) -> HttpResponse:
     context = {
         "base": base,
         "snippets": [(kind, _filled(text, base, example)) for kind, text in SNIPPETS],
+        "paths": _paths(base),
         "models": models,
         "has_key": bool(callers),
     }
     return render(request, "omniroute/endpoint.html", context)
+
+
+def _paths(base: str) -> list[tuple[str | Promise, list[str]]]:
+    """Every address that clients may ask, by what it is for."""
+    root = base.removesuffix("/v1")
+    found: dict[str, list[str]] = {}
+    for path, endpoint in ENDPOINTS.items():
+        place = root if path.startswith("/v2/") else base
+        found.setdefault(endpoint.operation, []).append(f"{endpoint.method} {place}{path}")
+    for action, (endpoint, _streamed) in ACTIONS.items():
+        found[endpoint.operation].append(f"{endpoint.method} {root}/v1beta/models/{{model}}:{action}")
+    labels = {**LABELS, "models": gettext_lazy("Models")}
+    return [(label, found[operation]) for operation, label in labels.items()]
 
 
 def _filled(text: str, base: str, model: str) -> str:

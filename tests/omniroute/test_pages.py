@@ -245,6 +245,9 @@ def test_the_endpoint_lists_the_models_of_the_persons_keys(as_member: Client, me
     page = text(as_member, "omniroute:endpoint")
     assert "acme/large" in page and "acme/small" not in page and "http://testserver/v1" in page
     assert "OPENAI_BASE_URL=http://testserver/v1" in page
+    for path in ("/v1/messages", "/v1/responses", "/v1/embeddings", "/v2/rerank", "/v1beta/models/{model}:countTokens"):
+        assert f"POST http://testserver{path}<" in page
+    assert "GET http://testserver/v1/models<" in page
 
 
 # -- providers --------------------------------------------------------------------------------------------------------
