@@ -114,7 +114,7 @@ def apply_cache(item: Item, work: Work) -> None:
 
 
 def cache() -> dict[str, Any]:
-    """What is not as at the start."""
+    """All of it, so that another installation becomes the same; an empty text is null."""
     row = CacheSettings.load()
-    names = Caching.__dataclass_fields__
-    return {name: getattr(row, name) for name in names if getattr(row, name) != getattr(USUAL, name)}
+    values = {name: getattr(row, name) for name in Caching.__dataclass_fields__}
+    return {name: None if value == "" else value for name, value in values.items()}

@@ -38,7 +38,7 @@ def wipe() -> None:
 
 
 def test_an_empty_installation_exports_its_switches_only() -> None:
-    assert set(yaml.safe_load(export())) == {"version", "settings", "resilience"}
+    assert set(yaml.safe_load(export())) == {"version", "settings", "resilience", "cache"}
     assert plan(export(), prune=True) == []
 
 
