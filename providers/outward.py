@@ -6,11 +6,15 @@ says of proxies and certificates' owners (``HTTP_PROXY``, ``.netrc``) counts for
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+from socksio import SOCKSError
 
 from providers.addresses import check_name, resolve
 
@@ -79,7 +83,8 @@ class Proxied(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         check_name(request.url.host, allow_private=self.allow_private)
         await resolve(self.host, self.port, allow_private=True)
-        response = await self.inner.handle_async_request(request)
+        async with joining(request):
+            response = await self.inner.handle_async_request(request)
         if response.status_code == 407:
             await response.aclose()
             raise httpx.ProxyError("The proxy wants other credentials.")
@@ -87,3 +92,30 @@ class Proxied(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self.inner.aclose()
+
+
+@asynccontextmanager
+async def joining(request: httpx.Request) -> AsyncIterator[None]:
+    """Gives a SOCKS proxy the connect timeout for what is agreed with it, the target's connection included: httpcore
+    waits for that without end, and says in its own dependency's words, or by an assertion, that it was not SOCKS."""
+    seconds = request.extensions.get("timeout", {}).get("connect")
+    try:
+        async with asyncio.timeout(None) as limit:
+            request.extensions = {**request.extensions, "trace": _bounding(limit, seconds)}
+            yield
+    except TimeoutError:
+        raise httpx.ConnectTimeout("The proxy is silent.", request=request) from None
+    except (SOCKSError, AssertionError):
+        raise httpx.ProxyError("The proxy does not speak SOCKS5.", request=request) from None
+
+
+def _bounding(limit: asyncio.Timeout, seconds: float | None) -> Any:
+    """httpcore's ``trace``: the limit runs while a SOCKS proxy is being agreed with."""
+
+    async def trace(event: str, _: object) -> None:
+        if event == "socks.setup_socks5_connection.started" and seconds is not None:
+            limit.reschedule(asyncio.get_running_loop().time() + seconds)
+        elif event == "socks.setup_socks5_connection.complete" and not limit.expired():
+            limit.reschedule(None)
+
+    return trace

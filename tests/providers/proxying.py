@@ -12,7 +12,8 @@ from typing import Self
 
 class ProxyServer:
     """Joins whoever knows the credentials with ``127.0.0.1:port``, whatever name is asked for. ``kind``: "http" or
-    "socks5"; ``silent`` takes connections and never says a word. ``asked``: the targets as the client named them."""
+    "socks5"; ``silent`` takes connections and never says a word, ``babble`` is what it says to all of them instead.
+    ``asked``: the targets as the client named them."""
 
     def __init__(
         self,
@@ -22,9 +23,10 @@ class ProxyServer:
         login: str = "user:pa%40ss",
         tls: ssl.SSLContext | None = None,
         silent: bool = False,
+        babble: bytes = b"",
     ) -> None:
         self.target, self.kind, self.tls, self.silent = port, kind, tls, silent
-        self.login = login
+        self.login, self.babble = login, babble
         self.user, _, self.password = login.replace("%40", "@").partition(":")
         self.asked: list[str] = []
         self.refused = 0
@@ -66,6 +68,9 @@ class ProxyServer:
         try:
             if self.silent:
                 await reader.read()
+            elif self.babble:
+                await reader.read(1)
+                writer.write(self.babble)
             else:
                 await (self._http if self.kind == "http" else self._socks)(reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):

@@ -14,7 +14,7 @@ from django.db import connection as database
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import ProtectedError
 
-from providers import connections, outward, probe, proxies, proxytest
+from providers import connections, outward, proxies, proxytest
 from providers.models import Connection, Provider, Proxy
 from providers.proxies import DIRECT, BadProxy, Level, Way, in_force, save, url_of, way_of
 from tests.providers.proxying import ProxyServer
@@ -172,8 +172,6 @@ class TestTheControlPlane:
         if trouble == "silent":
             monkeypatch.setattr(outward, "TIMEOUT", httpx.Timeout(0.3))
             monkeypatch.setattr(outward.client, "__kwdefaults__", {"timeout": httpx.Timeout(0.3)})
-            monkeypatch.setattr(probe, "WHOLE_TIME", 3.0)  # who joins a SOCKS proxy is bounded by this one only
-            monkeypatch.setattr(proxytest, "WHOLE_TIME", 3.0)
         with SimulatorThread() as upstream, ProxyServer(upstream.port, kind, silent=trouble == "silent") as proxy:
             row = make_provider("acme", upstream.url).connections.get()
             url = {
