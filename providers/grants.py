@@ -38,6 +38,8 @@ LOOK = 0.05  # seconds between two looks at the row
 YOUNG = timedelta(seconds=30)  # a token that was refused at this age is not renewed: the refusal has another reason
 EARLY = timedelta(seconds=45)  # a token is as good as expired so long before its end
 BACKOFF, LONGEST_BACKOFF = 5, 300  # seconds until a renewal that failed in passing is tried again
+# What a vendor says of the client that asks, not of the token. Ours may be mended in the environment.
+CLIENT_REFUSED = frozenset(("invalid_client", "unauthorized_client"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +214,7 @@ def _failed(grant: Grant, wrong: LoginFailed) -> Token:
     if fresh.generation != grant.generation:
         return token_of(fresh)
     words = wrong.words or wrong.code
-    if wrong.final:
+    if wrong.final or _client_ended(fresh, wrong):
         end(fresh, words)
         raise NotRenewed(f"The login has ended: {words}", ended=True)
     wait = min(BACKOFF * 2**fresh.failures, LONGEST_BACKOFF)
@@ -225,6 +227,11 @@ def _failed(grant: Grant, wrong: LoginFailed) -> Token:
     )
     log.warning("the token of %s could not be renewed: %s", fresh.connection, words)
     raise NotRenewed(f"The token could not be renewed: {words}")
+
+
+def _client_ended(grant: Grant, wrong: LoginFailed) -> bool:
+    """Whether the refusal is of a client that was made for this login alone: AWS ends those after some 90 days."""
+    return wrong.code in CLIENT_REFUSED and "client_id" in hidden_of(grant)
 
 
 def end(grant: Grant, words: str) -> None:

@@ -132,6 +132,15 @@ def test_a_made_client_stays_with_its_login(vendors: Any) -> None:
     assert grants.refresh(grant.pk).generation == 2
 
 
+def test_a_made_client_that_has_ended_ends_its_login(vendors: Any) -> None:
+    grant = confirm(vendors, attempts.begin(entry("kiro"), "builder_id", ADA)).connection.grant
+    vendors.accounts.fails.append((401, {"error": "invalid_client", "error_description": "Expired client secret."}))
+    with pytest.raises(grants.NotRenewed, match="Expired client secret") as wrong:
+        grants.refresh(grant.pk)
+    grant.refresh_from_db()
+    assert wrong.value.ended and grant.state == "ended"
+
+
 def test_a_vendor_that_wants_it_slower_is_asked_slower(vendors: Any) -> None:
     attempt = attempts.begin(entry("github"), "device", ADA)
     vendors.slow_down = 1

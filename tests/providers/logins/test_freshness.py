@@ -149,6 +149,14 @@ def test_a_failure_that_passes_is_tried_again_later(vendors: Any, logged_in: Any
     assert Grant.objects.get().failures == 0
 
 
+def test_a_refusal_of_our_own_client_ends_no_login(vendors: Any, logged_in: Any) -> None:
+    grant = logged_in("claude", lasts=-1)
+    vendors.accounts.fails.append((401, {"error": "invalid_client"}))
+    with pytest.raises(grants.NotRenewed) as wrong:
+        grants.refresh(grant.pk)
+    assert not wrong.value.ended and Grant.objects.get().state == "failing"
+
+
 def test_a_refused_token_without_renewal_ends_the_login(vendors: Any, logged_in: Any) -> None:
     grant = logged_in("kilocode", method="device")
     with pytest.raises(grants.NotRenewed) as wrong:
