@@ -22,7 +22,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         text = export(with_secrets=arguments.with_secrets)
     except SecretUnreadable as wrong:
-        print(f"{wrong} Give the right ENCRYPTION_KEYS, or export without --with-secrets.", file=sys.stderr)
+        way_out = "Enter it again, give the right ENCRYPTION_KEYS, or export without --with-secrets."
+        print(f"{wrong} {way_out}", file=sys.stderr)
         return 1
     sys.stdout.write(text)
     return 0

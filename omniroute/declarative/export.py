@@ -86,13 +86,21 @@ class _Names:
 
     def secret(self, row: Connection | Proxy, column: str, what: str) -> str:
         if self.with_secrets:
-            return reveal(row, column) or ""
+            return _revealed(row, column) or ""
         stem = re.sub(r"[^A-Z0-9]+", "_", what.upper()).strip("_")
         stem = stem if not stem[0].isdigit() else f"_{stem}"
         numbered = (f"{stem}_{number}" for number in count(2))
         name = next(name for name in chain([stem], numbered) if name not in self.given)
         self.given.append(name)
         return Reference(f"${{{name}}}")
+
+
+def _revealed(row: Connection | Proxy, column: str) -> str | None:
+    """The secret. Raises SecretUnreadable that names the row: there may be thousands."""
+    try:
+        return reveal(row, column)
+    except SecretUnreadable as wrong:
+        raise SecretUnreadable(f"{row._meta.verbose_name} {row}: {wrong}") from None
 
 
 # -- sections ---------------------------------------------------------------------------------------------------------
@@ -143,7 +151,7 @@ def _connection(row: Connection, names: _Names) -> dict[str, Any]:
 def _proxy(row: Proxy, names: _Names) -> dict[str, Any]:
     """Without secrets, a URL that holds no credentials is written all the same."""
     try:
-        url = reveal(row, "url") or ""
+        url = _revealed(row, "url") or ""
     except SecretUnreadable:
         if names.with_secrets:
             raise

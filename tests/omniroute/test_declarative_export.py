@@ -137,7 +137,7 @@ def test_an_unreadable_secret_stops_only_the_export_with_secrets(capsys: pytest.
     command.configure(parser)
     assert command.run(parser.parse_args(["--with-secrets"])) == 1
     out, err = capsys.readouterr()
-    assert out == "" and "ENCRYPTION_KEYS" in err
+    assert out == "" and "ENCRYPTION_KEYS" in err and "connection acme · main: " in err
     assert command.run(parser.parse_args([])) == 0
 
 
