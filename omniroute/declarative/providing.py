@@ -204,7 +204,8 @@ def _connection(row: Connection, item: Item, entry: Entry, work: Work) -> None:
             details.append("secret changed" if secret else "secret removed")
             set_secret(row, secret)
     except (connections.BadConnection, secrets.BadSecret) as bad:
-        work.refuse(item, "api_key" if isinstance(bad, secrets.BadSecret) else bad.field, str(bad))
+        field = "secret" if isinstance(bad, secrets.BadSecret) else bad.field
+        work.refuse(item, "api_key" if field == "secret" else field, str(bad))
         return
     if "proxy" in item:
         details += ways.chosen(row, item, work)

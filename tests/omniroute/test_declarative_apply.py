@@ -312,6 +312,10 @@ def test_a_connection_of_a_pruned_provider_is_an_error() -> None:
             "providers:\n  - id: openai\n    base_url: http://10.0.0.1/v1\n",
             "line 3: providers[1].base_url: 10.0.0.1 is a private",
         ),
+        (
+            "connections:\n  - provider: claude\n    name: a\n    api_key: abcdefgh\n",
+            "line 4: connections[1].api_key: Claude Code is connected by logging in",
+        ),
         ("providers:\n  - id: a\n    format: soap\n", "line 3: providers[1].format: must be one of openai_chat"),
         ("providers:\n  - id: a\n    tier: gold\n", "line 3: providers[1].tier: must be one of subscription"),
         ("providers:\n  - id: a\n    any_model: yes\n", "line 3: providers[1].any_model: must be true or false"),
