@@ -40,6 +40,7 @@ CONSEQUENCES: Mapping[Kind, Consequence] = {
     Kind.BAD_REQUEST: Consequence(final=True),
     Kind.CONTEXT_LENGTH: Consequence(skips_model=True),
     Kind.CONTENT_FILTER: Consequence(skips_model=True),
+    Kind.UNABLE: Consequence(skips_model=True),
     Kind.MODEL: Consequence(rest=Rest.MODEL, seconds=120, longest=120),
     Kind.AUTH: Consequence(rest=Rest.CONNECTION, seconds=120, longest=120),
     Kind.PERMISSION: Consequence(rest=Rest.CONNECTION, seconds=120, longest=120),
@@ -93,6 +94,11 @@ BY_CODE: Mapping[str, Kind] = {
     "model_not_supported": Kind.MODEL,
     "model_decommissioned": Kind.MODEL,
     "invalid_model": Kind.MODEL,
+    "unsupported_parameter": Kind.UNABLE,
+    "unsupported_value": Kind.UNABLE,
+    "unsupported_api_for_model": Kind.UNABLE,
+    "invalid_function_parameters": Kind.BAD_REQUEST,
+    "invalid_json_schema": Kind.BAD_REQUEST,
     "content_filter": Kind.CONTENT_FILTER,
     "content_policy_violation": Kind.CONTENT_FILTER,
     "rate_limit_exceeded": Kind.RATE_LIMITED,
@@ -122,9 +128,17 @@ BY_CODE: Mapping[str, Kind] = {
     "UnrecognizedClientException": Kind.AUTH,
 }
 
+_A_MODEL = r"(?:(?:this|the|that|your|certain|some|selected|requested) ){0,3}models?\b"
+_ABILITIES = (
+    r"(?:tools?|tool[ _](?:use|calls?|calling|choice)|function calling|images?|image[ _](?:input|url)s?|audio|video"
+    r"|thinking|reasoning|streaming|json mode|structured outputs?|response_format)"
+)
+_MAX_TOKENS = r"max_(?:completion_|output_)?tokens"
+
 # Words that tell more than a 400 does. Only failures that blame the model or the account move on to the next one; a
-# word that a vendor may as well say of a parameter must not be here, or one malformed request rests a connection. Whose
-# words they are is not ours to trust: possessive repetitions keep a search linear.
+# word that a vendor may as well say of a parameter must be of a kind that rests nothing, or one request rests a
+# connection for everybody. Whose words they are is not ours to trust: possessive and bounded repetitions keep a search
+# linear.
 BY_WORDS: tuple[tuple[re.Pattern[str], Kind], ...] = (
     (
         re.compile(
@@ -133,6 +147,39 @@ BY_WORDS: tuple[tuple[re.Pattern[str], Kind], ...] = (
             re.I,
         ),
         Kind.CONTEXT_LENGTH,
+    ),
+    # What this model cannot do, and another one may. Before MODEL: "not a chat model and thus not supported in …".
+    (
+        re.compile(
+            r"(?<!schema )\b(?:does|do)(?: not|n['’]t) (?:currently |yet )?support\b"
+            rf"|\b(?:un|not |n['’]t )(?:supported|enabled|available|allowed|permitted) (?:with|by|on|for|in) {_A_MODEL}"
+            rf"|\b(?:{_ABILITIES}|parameters?|throughput)\b[^.:;]{{0,40}}?(?: not|n['’]t) (?:supported|enabled)\b"
+            rf"|(?:not|n['’]t) supported (?:for|with|in) (?:{_ABILITIES}|the v1/)"
+            rf"|\bdeprecated for {_A_MODEL}|\bonly supported (?:by|with|on|in)\b|unknown variant `?image_url"
+            r"|\bmodel only (?:supports|works|accepts)\b|\bmandatory for this (?:model|endpoint)\b"
+            r"|\b(?:required for|able to process) (?:image|audio|video|file)s?\b|\bat most \d+ (?:image|audio|video)",
+            re.I,
+        ),
+        Kind.UNABLE,
+    ),
+    (
+        re.compile(
+            r"\bnot a (?:chat|completion|multimodal|vision|reasoning) model\b|not accessible via the\b"
+            r"|no endpoints found that (?:support|can handle)|must be verified to\b"
+            r"|requires --(?:jinja|enable-auto-tool-choice)\b",
+            re.I,
+        ),
+        Kind.UNABLE,
+    ),
+    (
+        re.compile(
+            rf"{_MAX_TOKENS}.{{0,30}}too (?:large|high|big)"
+            rf"|{_MAX_TOKENS}[`'\"]? (?:must|should) be (?:less than|at most)"
+            rf"|(?:range of|maximum value for) [`'\"]?{_MAX_TOKENS}|maximum allowed number of output tokens"
+            r"|model supports at most|exceeds the model(?:['’]s)? (?:limit|maximum)|but the supported range is",
+            re.I,
+        ),
+        Kind.UNABLE,
     ),
     (
         re.compile(
@@ -182,6 +229,13 @@ BY_WORDS: tuple[tuple[re.Pattern[str], Kind], ...] = (
     (re.compile(r"rate[ _-]?limit|too many requests|requests per (second|minute|day)", re.I), Kind.RATE_LIMITED),
     (re.compile(r"overloaded|(at|over|exceeded) capacity|(server|engine|model) is busy", re.I), Kind.OVERLOADED),
 )
+OF_THE_REQUEST = (Kind.CONTEXT_LENGTH, Kind.CONTENT_FILTER, Kind.UNABLE)  # they rest nothing
+# What a kind turns out to be by its words: wherever it comes from, and where only the status says it.
+REFINED: Mapping[Kind, tuple[Kind, ...]] = {
+    Kind.AUTH: (Kind.BANNED, Kind.CREDIT, Kind.QUOTA),
+    Kind.PERMISSION: (Kind.BANNED, Kind.CREDIT, Kind.QUOTA, Kind.UNABLE),
+}
+REFINED_STATUS = {**REFINED, Kind.RATE_LIMITED: (Kind.CREDIT, Kind.QUOTA), Kind.MODEL: (Kind.UNABLE,)}
 LONGEST_RETRY_AFTER = 3600.0  # seconds; a vendor that says more is believed up to here
 
 
@@ -194,7 +248,8 @@ def classify(failure: UpstreamFailure, special: Mapping[str, Kind] = {}) -> Upst
     for table, keys in ((special, (failure.code, failure.type, str(status))), (BY_CODE, (failure.code, failure.type))):
         for key in keys:
             if key is not None and key in table:
-                failure.kind = _refined(table[key], failure.message) if table is BY_CODE else table[key]
+                refined = _by_words(failure.message, REFINED.get(table[key], ())) if table is BY_CODE else None
+                failure.kind = refined or table[key]
                 return failure
     failure.kind = _by_status(failure, status)
     return failure
@@ -210,23 +265,14 @@ def _by_status(failure: UpstreamFailure, status: int | None) -> Kind:
         # The vendor's own word for a failure after the head of its reply is often only a type; without it, its fault.
         return _by_words(failure.message) or failure.kind
     known = BY_STATUS.get(status)
-    if known is Kind.RATE_LIMITED:
-        return _by_words(failure.message, (Kind.CREDIT, Kind.QUOTA)) or known
     if known is not None:
-        return _refined(known, failure.message)
+        return _by_words(failure.message, REFINED_STATUS.get(known, ())) or known
     if status >= 500:
         return _by_words(failure.message) or Kind.SERVER
     if failure.param and failure.param != "model":
         # The vendor names the field and may repeat what the client wrote in it: its words then blame nobody else.
-        return _by_words(failure.message, (Kind.CONTEXT_LENGTH, Kind.CONTENT_FILTER)) or Kind.BAD_REQUEST
+        return _by_words(failure.message, OF_THE_REQUEST) or Kind.BAD_REQUEST
     return _by_words(failure.message) or Kind.BAD_REQUEST
-
-
-def _refined(kind: Kind, message: str) -> Kind:
-    """A refusal whose words say that the account is closed or has no money is that."""
-    if kind not in (Kind.AUTH, Kind.PERMISSION):
-        return kind
-    return _by_words(message, (Kind.BANNED, Kind.CREDIT, Kind.QUOTA)) or kind
 
 
 def _by_words(message: str, only: tuple[Kind, ...] | None = None) -> Kind | None:

@@ -78,7 +78,7 @@ def without(headers: Headers, *names: bytes) -> Headers:
 def unsupported(what: str) -> UpstreamFailure:
     """What the client says and this vendor cannot be told."""
     words = f"This model's provider does not take {what}."
-    return UpstreamFailure(Kind.BAD_REQUEST, words, status=400, code="unsupported_content")
+    return UpstreamFailure(Kind.UNABLE, words, status=400, code="unsupported_content")
 
 
 def conversation_id(beginning: bytes) -> str:

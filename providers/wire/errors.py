@@ -11,6 +11,7 @@ class Kind(StrEnum):
     BAD_REQUEST = "bad_request"  # would fail everywhere: the only kind that stops the search
     CONTEXT_LENGTH = "context_length"  # too long for this model
     CONTENT_FILTER = "content_filter"
+    UNABLE = "model_unable"  # the model works, and cannot do what this request asks of it
     MODEL = "model_unavailable"  # unknown, retired or not entitled here
     AUTH = "auth"  # the credential is refused
     PERMISSION = "permission"

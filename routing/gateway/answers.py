@@ -18,6 +18,7 @@ BY_KIND: Mapping[Kind, int] = {
     Kind.BAD_REQUEST: 400,
     Kind.CONTEXT_LENGTH: 400,
     Kind.CONTENT_FILTER: 400,
+    Kind.UNABLE: 400,
     Kind.MODEL: 404,
     Kind.AUTH: 401,
     Kind.PERMISSION: 403,
@@ -36,6 +37,7 @@ TYPES: Mapping[int, str] = {401: "authentication_error", 403: "permission_error"
 # Which of several failures is told: what may pass by itself before what needs somebody to mend it.
 MOST_TELLING = (
     (Kind.BAD_REQUEST, Kind.CONTEXT_LENGTH, Kind.CONTENT_FILTER),
+    (Kind.UNABLE,),
     (Kind.RATE_LIMITED, Kind.OVERLOADED, Kind.QUOTA),
     (Kind.TIMEOUT, Kind.SERVER, Kind.PROTOCOL, Kind.NETWORK),
     (Kind.CREDIT, Kind.MODEL, Kind.PERMISSION, Kind.AUTH, Kind.BANNED),

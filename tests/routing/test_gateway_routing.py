@@ -69,6 +69,44 @@ class TestOrder:
         ]
 
 
+class TestWhatOneModelCannotDo:
+    WORDS = (
+        "registry.ollama.ai/library/llama2:latest does not support tools",
+        "`tool calling` is not supported with this model",
+        "max_tokens is too large: 100000. This model supports at most 4096 completion tokens.",
+        "Invalid content type. image_url is only supported by certain models.",
+    )
+
+    @pytest.mark.parametrize("words", WORDS)
+    def test_is_asked_of_the_next(self, pair: Client, upstream: Any, gateway: Any, words: str) -> None:
+        upstream.plays(sim.status(400, {"error": {"message": words, "type": "invalid_request_error"}}))
+        assert pair.chat(model="pair").headers["x-omniroute-provider"] == "beta"
+        assert pair.chat(model="pair").headers["x-omniroute-provider"] == "acme", "nothing rests"
+        first, second = gateway.records(2)
+        assert [attempt["kind"] for attempt in first.attempts] == ["model_unable", "ok"] and second.skips == []
+
+    def test_is_told_in_the_vendors_words_where_nobody_can(self, pair: Client, upstream: Any, second: Any) -> None:
+        said = {
+            "message": "Unsupported value: 'temperature' does not support 0.2 with this model.",
+            "type": "invalid_request_error",
+            "param": "temperature",
+            "code": "unsupported_value",
+        }
+        upstream.plays(sim.status(400, {"error": said}))
+        reply = pair.chat(model="acme/large")
+        assert (reply.status_code, reply.json()["error"]) == (400, said)
+        upstream.plays(sim.status(400, {"error": said}))
+        second.plays(sim.status(503))
+        reply = pair.chat(model="pair")
+        assert reply.status_code == 400
+        assert reply.json()["error"] == said | {"message": f"{said['message']} (after 2 attempts)"}
+
+    def test_a_malformed_request_stops(self, pair: Client, upstream: Any, second: Any) -> None:
+        words = "Invalid type for 'tools': expected an array of objects, but got a string instead."
+        upstream.plays(sim.status(400, {"error": {"message": words, "param": "tools", "code": "invalid_type"}}))
+        assert pair.chat(model="pair").status_code == 400 and second.count == 0
+
+
 class TestConversations:
     @pytest.fixture
     def spread(self, pair: Client, gateway: Any) -> Client:

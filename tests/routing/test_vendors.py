@@ -209,6 +209,7 @@ def test_codex_fetches_no_picture_so_one_by_address_is_refused(vendors: Any, gat
         assert not vendor.seen
         clients.chat.chat.completions.create(model="cx/gpt-5.4", messages=shown("data:image/png;base64,aGk="))
     assert len(vendor.seen) == 1
+    assert gateway.records(2)[0].attempts[0]["kind"] == "model_unable", "another model of a combo may take it"
 
 
 # -- what is mended in passing -----------------------------------------------------------------------------------------
