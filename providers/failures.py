@@ -292,8 +292,14 @@ def retry_after(headers: Mapping[bytes, bytes], now: float) -> float | None:
     seconds = _number(value)
     if value is None or seconds is not None:
         return _within(seconds) if seconds is not None else None
-    moment, told = _moment(value), _moment(headers.get(b"date"))
-    return None if moment is None else _within(moment - (now if told is None else told))
+    moment = _moment(value)
+    return None if moment is None else _within(moment - vendors_now(headers, now))
+
+
+def vendors_now(headers: Mapping[bytes, bytes], now: float) -> float:
+    """Unix time by the clock of who sent this head; ours, ``now``, where it does not tell."""
+    told = _moment(headers.get(b"date"))
+    return now if told is None else told
 
 
 def _moment(value: bytes | None) -> float | None:

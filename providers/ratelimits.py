@@ -1,13 +1,17 @@
-"""What a good reply's head says of the vendor's rate limits: whether nothing is left, and until when."""
+"""What a reply says of the vendor's rate limits: whether nothing is left, and until when."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from providers.quota.headers import duration
+import msgspec
 
-LONGEST = 3600.0  # seconds that a vendor is believed
+from providers.quota.headers import UNIFIED, duration
+from providers.quota.windows import DAY, moment, number
+
+LONGEST = 3600.0  # seconds that a vendor's head is believed
+LONGEST_WINDOW = 31.0 * DAY  # no plan has a longer one
 A_MOMENT, IN_MILLISECONDS = 1e9, 1e12  # numbers from here on are Unix times, as many write them in OpenAI's names
 LIMITS = Mapping[str, tuple[tuple[bytes, bytes], ...]]
 
@@ -33,6 +37,50 @@ def used_up(format: str, headers: Mapping[bytes, bytes], now: float) -> float | 
         if headers.get(left) == b"0" and (seconds := _seconds(headers.get(reset), now)) is not None:
             found = max(found or 0.0, seconds)
     return found
+
+
+def until_reset(headers: Mapping[bytes, bytes], now: float) -> float | None:
+    """Seconds until a refused request may be made again, by any vendor's headers: the longest of the limits that are
+    used up, or of which only the reset is told; None when none is. ``now`` is Unix time by the vendor's clock."""
+    told = (_seconds(headers[reset], now) for reset in _resets(headers))
+    return max((seconds for seconds in told if seconds is not None), default=None)
+
+
+def _resets(headers: Mapping[bytes, bytes]) -> Iterator[bytes]:
+    """Names of the headers that say when a used up limit is full again. Anthropic's subscriptions tell the resets of
+    all their windows with each reply, and in one more that of the window that refused."""
+    unified = UNIFIED.encode()
+    if headers.get(unified + b"status") == b"rejected" and unified + b"reset" in headers:
+        yield unified + b"reset"
+    for name in headers:
+        one = name.startswith(b"x-ratelimit-reset")
+        other = name.startswith(b"anthropic-ratelimit-") and name.endswith(b"-reset") and not name.startswith(unified)
+        if (one or other) and _none_left(headers.get(name.replace(b"reset", b"remaining"))):
+            yield name
+
+
+def _none_left(value: bytes | None) -> bool:
+    left = number(value.decode("latin-1")) if value is not None else None
+    return value is None or (left is not None and left <= 0)
+
+
+def until_reset_in(raw: bytes, now: float) -> float | None:
+    """The same by the body of a refusal, its error or beside it: ``resets_in_seconds``, ``resets_at`` (Codex)."""
+    try:
+        whole = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    for place in (whole.get("error"), whole) if isinstance(whole, dict) else ():
+        if isinstance(place, dict) and (seconds := _wait_in(place, now)) is not None:
+            return min(seconds, LONGEST_WINDOW)
+    return None
+
+
+def _wait_in(place: dict[str, object], now: float) -> float | None:
+    seconds, at = number(place.get("resets_in_seconds")), moment(place.get("resets_at"))
+    if seconds is None and at is not None:
+        seconds = at - now
+    return seconds if seconds is not None and seconds > 0 else None
 
 
 def _seconds(value: bytes | None, now: float) -> float | None:

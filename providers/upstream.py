@@ -15,12 +15,12 @@ from providers.auth.base import Credential
 from providers.auth.exchange import route_of
 from providers.auth.oauth import Login
 from providers.entry import Entry
-from providers.failures import classify, retry_after
+from providers.failures import classify, retry_after, vendors_now
 from providers.parameters import filled
 from providers.quota.ear import Ear
 from providers.quota.headers import HeaderReader
 from providers.quota.table import HEADERS
-from providers.ratelimits import used_up
+from providers.ratelimits import until_reset, until_reset_in, used_up
 from providers.transport.base import Outbound, Phase, Reply, Route, Timeouts, TransportError
 from providers.transport.pools import Transports
 from providers.wire.errors import Kind, UpstreamFailure
@@ -33,6 +33,7 @@ MAX_ERROR_BODY = 64 * 1024  # bytes of an error reply that are read
 MAX_REPLY = 256 * 1024 * 1024  # bytes of a reply that comes at once
 LISTS = frozenset((b"anthropic-beta",))  # headers that are lists: the provider needs its own words there, too
 LONGEST_MARK = 100  # characters of a code, type or param
+LIMITED = (Kind.RATE_LIMITED, Kind.QUOTA, Kind.OVERLOADED)  # whose end the limits in a reply's head may tell
 PHASES = {
     Phase.FIRST_BYTE: Kind.TIMEOUT,
     Phase.IDLE: Kind.TIMEOUT,
@@ -280,9 +281,21 @@ async def refused(attempt: Attempt, reply: Reply) -> UpstreamFailure:
             Kind.SERVER, f"The provider answered {reply.status} without saying why.", status=reply.status
         )
     )
-    told = retry_after(reply.headers, time.time())
-    failure.retry_after = failure.retry_after if told is None else told  # Google says it in the body
-    return cleaned(attempt, classify(failure, attempt.entry.failures))
+    classify(failure, attempt.entry.failures)
+    failure.retry_after = _wait(failure, raw, reply.headers)
+    return cleaned(attempt, failure)
+
+
+def _wait(failure: UpstreamFailure, raw: bytes, headers: Mapping[bytes, bytes]) -> float | None:
+    """Seconds until the vendor wants to be asked again: by the head, by the body (Codex and Google say it there), and
+    where neither says it, by the limits that the head tells of."""
+    now = time.time()
+    if (told := retry_after(headers, now)) is not None:
+        return told
+    now = vendors_now(headers, now)
+    if (told := until_reset_in(raw, now)) is not None or (told := failure.retry_after) is not None:
+        return told
+    return until_reset(headers, now) if failure.kind in LIMITED else None
 
 
 def cleaned(attempt: Attempt, failure: UpstreamFailure) -> UpstreamFailure:

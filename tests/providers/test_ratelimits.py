@@ -1,10 +1,10 @@
-"""What a good reply's head says of rate limits."""
+"""What a reply says of rate limits."""
 
 from __future__ import annotations
 
 import pytest
 
-from providers.ratelimits import LONGEST, used_up
+from providers.ratelimits import LONGEST, LONGEST_WINDOW, until_reset, until_reset_in, used_up
 
 NOW = 1_800_000_000.0  # 2027-01-15T08:00:00Z
 
@@ -55,3 +55,81 @@ NOW = 1_800_000_000.0  # 2027-01-15T08:00:00Z
 def test_used_up(format: str, headers: dict[str, str], seconds: float | None) -> None:
     found = used_up(format, {name.encode(): value.encode() for name, value in headers.items()}, NOW)
     assert found == (seconds if seconds is None else pytest.approx(seconds))
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1m30s"}, 90),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "90s"}, 90),
+        ({"x-ratelimit-remaining-tokens-minute": "-3.0", "x-ratelimit-reset-tokens-minute": "40.5"}, 40.5),
+        ({"x-ratelimit-reset-requests": "30s"}, 30),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1800000030000"}, 30),
+        ({"x-ratelimit-reset": "1800000030"}, 30),
+        ({"x-ratelimit-reset": "30"}, 30),
+        ({"x-ratelimit-reset": "1799999999"}, None),
+        ({"x-ratelimit-reset": "9h"}, LONGEST),
+        ({"x-ratelimit-reset": "soon"}, None),
+        ({"x-ratelimit-remaining-requests": "2", "x-ratelimit-reset-requests": "1m30s"}, None),
+        ({"x-ratelimit-remaining-requests": "few", "x-ratelimit-reset-requests": "1m30s"}, None),
+        (
+            {
+                "x-ratelimit-remaining-requests": "900", "x-ratelimit-reset-requests": "6h",
+                "x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "9s",
+            },
+            9,
+        ),
+        (
+            {
+                "anthropic-ratelimit-input-tokens-remaining": "0",
+                "anthropic-ratelimit-input-tokens-reset": "2027-01-15T08:00:30Z",
+                "anthropic-ratelimit-requests-remaining": "49",
+                "anthropic-ratelimit-requests-reset": "2027-01-15T08:01:00Z",
+            },
+            30,
+        ),
+        (
+            {
+                "anthropic-ratelimit-unified-status": "rejected",
+                "anthropic-ratelimit-unified-reset": "1800000600",
+                "anthropic-ratelimit-unified-5h-reset": "1800000600",
+                "anthropic-ratelimit-unified-7d-reset": "1800003000",
+            },
+            600,
+        ),
+        (
+            {
+                "anthropic-ratelimit-unified-status": "allowed",
+                "anthropic-ratelimit-unified-reset": "1800000600",
+                "anthropic-ratelimit-unified-5h-reset": "1800000600",
+            },
+            None,
+        ),
+    ],
+)  # fmt: skip
+def test_when_a_refusals_limits_are_full_again(headers: dict[str, str], seconds: float | None) -> None:
+    found = until_reset({name.encode(): value.encode() for name, value in headers.items()}, NOW)
+    assert found == (seconds if seconds is None else pytest.approx(seconds))
+
+
+@pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        (b'{"error":{"type":"usage_limit_reached","resets_in_seconds":5000}}', 5000),
+        (b'{"error":{"type":"usage_limit_reached","resets_at":1800000090}}', 90),
+        (b'{"error":{"resets_at":1799999000,"resets_in_seconds":7}}', 7),
+        (b'{"detail":"no more","resets_in_seconds":"12.5"}', 12.5),
+        (b'{"error":{"resets_at":"2027-01-15T08:00:30Z"}}', 30),
+        (b'{"error":{"resets_at":1799999000}}', None),
+        (b'{"error":{"resets_in_seconds":-1}}', None),
+        (b'{"error":{"resets_in_seconds":true,"resets_at":[]}}', None),
+        (b'{"error":{"resets_in_seconds":1e12}}', LONGEST_WINDOW),
+        (b'{"error":"no"}', None),
+        (b"[1]", None),
+        (b"<html>", None),
+        (b"\xff", None),
+    ],
+)
+def test_when_a_window_begins_again_by_the_body(body: bytes, seconds: float | None) -> None:
+    assert until_reset_in(body, NOW) == seconds

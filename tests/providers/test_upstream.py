@@ -131,6 +131,28 @@ class TestRefused:
         failure = await refused(self.here, Said(429, {"error": {"message": "slow"}}, {b"retry-after": b"7"}))
         assert failure.retry_after == 7
 
+    HEAD = {b"x-ratelimit-remaining-requests": b"0", b"x-ratelimit-reset-requests": b"1m30s"}
+    DATE = {b"date": b"Fri, 15 Jan 2027 08:00:00 GMT"}
+
+    @pytest.mark.parametrize(
+        ("status", "error", "headers", "expected"),
+        [
+            (429, {"message": "Try again in 20s"}, HEAD | {b"retry-after": b"7"}, 7),
+            (429, {"message": "Try again in 20s"}, HEAD, 20),
+            (429, {"message": "slow"}, HEAD, 90),
+            (503, {"message": "slow"}, HEAD, 90),
+            (400, {"message": "odd"}, HEAD, None),
+            (429, {"message": "m", "type": "usage_limit_reached", "resets_in_seconds": 5000}, HEAD, 5000),
+            (429, {"message": "m", "type": "usage_limit_reached", "resets_at": 1_800_000_060}, DATE, 60),
+            (429, {"message": "slow"}, DATE | {b"x-ratelimit-reset": b"1800000030"}, 30),
+        ],
+    )
+    async def test_who_says_when_comes_first(
+        self, status: int, error: dict[str, Any], headers: dict[bytes, bytes], expected: float | None
+    ) -> None:
+        """Its own header, its words, then its limits; a moment by its own clock."""
+        assert (await refused(self.here, Said(status, {"error": error}, headers))).retry_after == expected
+
     async def test_the_words_carry_no_secret(self) -> None:
         said = {
             "message": f"key {SECRET} at https://acme.example/v1 is bad",

@@ -125,6 +125,38 @@ def test_retry_after_reaches_the_client(client: Client, upstream: Any) -> None:
     assert reply.headers["retry-after"] == "20"
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x_ratelimit_remaining_requests": "0", "x_ratelimit_reset_requests": "1m30s"},
+        {"x_ratelimit_remaining_tokens": "0", "x_ratelimit_reset_tokens": "90s"},
+    ],
+)
+def test_a_429_that_tells_its_reset_only_by_its_limits_rests_until_then(
+    gateway: Any, upstream: Any, make_provider: Any, make_key: Any, headers: dict[str, str]
+) -> None:
+    make_provider("acme", upstream.url)
+    client = Client(gateway, make_key())
+    gateway.settle()
+    upstream.plays(sim.status(429).headers(**headers))
+    assert client.chat().headers["retry-after"] == "90"
+    assert 1 < int(client.chat().headers["retry-after"]) <= 90 and upstream.count == 1
+    client.http.close()
+
+
+def test_a_window_of_a_plan_that_is_used_up_rests_until_it_begins_again(
+    gateway: Any, upstream: Any, make_provider: Any, make_key: Any
+) -> None:
+    make_provider("acme", upstream.url)
+    client = Client(gateway, make_key())
+    gateway.settle()
+    said = {"type": "usage_limit_reached", "message": "The usage limit has been reached", "resets_in_seconds": 5000}
+    upstream.plays(sim.status(429, {"error": said}))
+    assert client.chat().headers["retry-after"] == "5000"
+    assert 120 < int(client.chat().headers["retry-after"]) <= 3600, "the longest rest"
+    client.http.close()
+
+
 def test_a_refused_port_moves_on(gateway: Any, upstream: Any, make_provider: Any, make_key: Any) -> None:
     from routing.models import Combo, ComboStep
 
