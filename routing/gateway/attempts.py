@@ -141,8 +141,8 @@ class Tries:
     # -- the way through the plan ------------------------------------------------------------------------------------
     def _steps(self) -> Generator[Step]:
         """In order. What rests after a passing failure comes last, what asking would not help not at all; when all of
-        it rests for a moment only, the moment is waited for."""
-        later: list[Attempt] = []
+        it rests for a moment only, the moment is waited for. What comes last is in the trail until it is its turn."""
+        later: list[tuple[Attempt, SkipNote | None]] = []
         resting: list[Attempt] = []
         for attempt in self._plan:
             verdict = self._verdict(attempt)
@@ -150,14 +150,16 @@ class Tries:
                 if self._worth(attempt):
                     yield attempt
                     if self._busy:
-                        later.append(attempt)
+                        later.append((attempt, self._note(attempt, "busy", self._until_free(attempt) or None)))
             elif verdict.hard:
                 self._skip(attempt, verdict)
                 resting.append(attempt)
             else:
-                later.append(attempt)
+                later.append((attempt, self._note(attempt, verdict.code, verdict.seconds)))
         self._patient = True
-        for attempt in later:
+        for attempt, note in later:
+            if note is not None:
+                self.skips.remove(note)
             verdict = self._verdict(attempt)  # again: the breaker may have opened since
             if verdict is not None and verdict.hard:
                 self._skip(attempt, verdict)
@@ -185,11 +187,15 @@ class Tries:
             found = self._reserve(attempt) or found
         if found is not None:
             return found
+        left = self._until_free(attempt)
+        return Verdict(Kind.RATE_LIMITED, left, hard=False, why="busy") if left > 0 else None
+
+    def _until_free(self, attempt: Attempt) -> float:
+        """Seconds until the pace of the connection lets another request begin."""
         pace = self._paces(attempt)
         if not pace and not self._board.paces.learned:
-            return None
-        left = self._board.paces.wait(attempt.link.connection_id, pace, attempt.model)
-        return Verdict(Kind.RATE_LIMITED, left, hard=False, why="busy") if left > 0 else None
+            return 0.0
+        return self._board.paces.wait(attempt.link.connection_id, pace, attempt.model)
 
     def _worth(self, attempt: Attempt) -> bool:
         """Whether this attempt can still help the request, within what one request may cost providers."""
@@ -294,9 +300,11 @@ class Tries:
         self._note(attempt, why, None)
         return False
 
-    def _note(self, attempt: Attempt, why: str, seconds: float | None) -> None:
-        if len(self.skips) < MOST_SKIPS:
-            entry, link = attempt.entry, attempt.link
-            self.skips.append(
-                SkipNote(provider=entry.id, connection=link.name, model=attempt.model, why=why, seconds=seconds)
-            )
+    def _note(self, attempt: Attempt, why: str, seconds: float | None) -> SkipNote | None:
+        """What is now in the trail; None when it is full."""
+        if len(self.skips) >= MOST_SKIPS:
+            return None
+        entry, link = attempt.entry, attempt.link
+        note = SkipNote(provider=entry.id, connection=link.name, model=attempt.model, why=why, seconds=seconds)
+        self.skips.append(note)
+        return note

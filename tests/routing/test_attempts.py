@@ -13,6 +13,7 @@ from providers.wire.errors import Kind, Refusal, UpstreamFailure
 from routing.board import Board
 from routing.gateway.answers import MOST_TELLING, most_telling, refusal_for, status_for
 from routing.gateway.attempts import Tries
+from routing.pace import Pace
 from routing.snapshot import Switches
 from tests.routing.samples import Clock, attempt
 
@@ -154,6 +155,61 @@ class TestNotes:
         tries = begin()
         start(tries)
         assert tries.made == 1 and tries.notes == []
+
+    def trail(self, tries: Tries) -> list[tuple[str, str, float | None]]:
+        return [(skip.connection, skip.why, skip.seconds) for skip in tries.skips]
+
+    def test_what_was_put_last_and_not_asked_is_noted(self, begin: Callable[..., Tries], board: Board) -> None:
+        board.failed(ONE, failure(Kind.SERVER))
+        board.failed(TWO, failure(Kind.TIMEOUT))
+        tries = begin((ONE, TWO, THREE))
+        assert run(tries, None) == [3]
+        assert self.trail(tries) == [("c1", "server_error", 3.0), ("c2", "timeout", 3.0)]
+        assert tries.resting == [], "they could be asked"
+
+    def test_what_was_put_last_and_asked_after_all_is_an_attempt(
+        self, begin: Callable[..., Tries], board: Board
+    ) -> None:
+        board.failed(ONE, failure(Kind.SERVER))
+        board.failed(TWO, failure(Kind.TIMEOUT))
+        tries = begin((ONE, TWO, THREE))
+        assert run(tries, failure(Kind.AUTH), None) == [3, 1]
+        assert self.trail(tries) == [("c2", "timeout", 3.0)]
+
+    def test_what_was_put_last_and_then_left_out_is_noted_once(self, begin: Callable[..., Tries], board: Board) -> None:
+        board.failed(ONE, failure(Kind.SERVER))
+        tries = begin((ONE, TWO), Switches(max_attempts=1))
+        assert run(tries, failure(Kind.AUTH)) == [2]
+        assert self.trail(tries) == [("c1", "attempts_used_up", None)]
+
+    def test_who_rests_with_nobody_asked_before_is_not_noted(self, begin: Callable[..., Tries], board: Board) -> None:
+        board.failed(TWO, failure(Kind.SERVER))
+        tries = begin((ONE, TWO))
+        assert run(tries, None) == [1] and tries.skips == []
+
+    async def test_a_connection_whose_turn_it_is_not_is_noted(self, board: Board, clock: Clock) -> None:
+        paces = {1: Pace(at_once=1)}
+
+        def tries() -> Tries:
+            return Tries(
+                (ONE, TWO), board, Switches(), clock, paces=lambda one: paces.get(one.link.connection_id, Pace())
+            )
+
+        first, second = tries(), tries()
+        assert await anext(first) is ONE and await anext(second) is TWO
+        assert [(skip.connection, skip.why) for skip in second.skips] == [("c1", "busy")] and first.skips == []
+
+    async def test_a_connection_that_other_processes_keep_busy_is_noted(
+        self, board: Board, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def start(connection: int, pace: Pace) -> None:
+            """Free as far as it is known here, and not to be had."""
+
+        monkeypatch.setattr(board.paces, "start", start)
+        paces = {1: Pace(at_once=1)}
+        tries = Tries((ONE, TWO), board, Switches(), clock, paces=lambda one: paces.get(one.link.connection_id, Pace()))
+        assert await anext(tries) is TWO
+        assert self.trail(tries) == [("c1", "busy", None)]
 
     def test_a_client_that_leaves(self, begin: Callable[..., Tries], board: Board, clock: Clock) -> None:
         for _ in range(BREAKER_FAILURES):

@@ -369,6 +369,22 @@ def test_no_cookie_of_a_provider_is_kept(client: Client, upstream: Any) -> None:
     assert upstream.requests[1].header("cookie") is None
 
 
+def test_a_candidate_that_was_put_last_is_in_the_trail_with_its_reason(
+    gateway: Any, upstream: Any, make_provider: Any, make_key: Any
+) -> None:
+    """What rests after a passing failure comes last; when another one answers, the trail says why it was not asked."""
+    make_provider("acme", upstream.url, keys=("sk-first", "sk-second"))
+    client = Client(gateway, make_key())
+    gateway.settle()
+    upstream.for_key("sk-first").plays(sim.status(500))
+    assert [client.chat().status_code, client.chat().status_code] == [200, 200]
+    client.http.close()
+    first, second = gateway.records(2)
+    assert first.skips == [] and [attempt["connection"] for attempt in second.attempts] == ["c2"]
+    [skip] = second.skips
+    assert (skip["connection"], skip["why"]) == ("c1", "server_error") and 0 < skip["seconds"] <= 60
+
+
 def test_a_resting_connection_is_left_alone_until_its_time(
     gateway: Any, upstream: Any, make_provider: Any, make_key: Any
 ) -> None:
