@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required, permission_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -62,7 +64,7 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _mode(row: Policy) -> str:
     """What its form calls its mode, the form's first where none is said; empty where it has none."""
-    field = FORMS[row.kind].base_fields.get("mode")
+    field: Any = FORMS[row.kind].base_fields.get("mode")
     given = row.settings.get("mode", field.choices[0][0]) if field else None
     return str(dict(field.choices).get(given, given)) if field else ""
 
