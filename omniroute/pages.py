@@ -20,12 +20,12 @@ from analytics import budgets, reports
 from providers import grants
 from providers.models import Connection
 from routing import keys
-from routing.forms.access import LABELS
 from routing.gateway.endpoints import ACTIONS, ENDPOINTS
 from routing.models import GatewaySettings
 from routing.publish import build
 from routing.resolve import offered
 from routing.snapshot import Access, Caller
+from routing.words import OPERATIONS
 
 RANGES = ((24, gettext_lazy("24 hours")), (24 * 7, gettext_lazy("7 days")), (24 * 30, gettext_lazy("30 days")))
 
@@ -139,7 +139,7 @@ def _paths(base: str) -> list[tuple[str | Promise, list[str]]]:
         found.setdefault(endpoint.operation, []).append(f"{endpoint.method} {place}{path}")
     for action, (endpoint, _streamed) in ACTIONS.items():
         found[endpoint.operation].append(f"{endpoint.method} {root}/v1beta/models/{{model}}:{action}")
-    labels = {**LABELS, "models": gettext_lazy("Models")}
+    labels = {**OPERATIONS, "models": gettext_lazy("Models")}
     return [(label, found[operation]) for operation, label in labels.items()]
 
 

@@ -26,6 +26,19 @@ STRATEGIES: Mapping[str, Promise] = {
     Strategy.TIERS: _("Subscriptions, then API keys, then cheap, then free. Without steps: everything connected."),
 }
 
+# What may be asked for.
+OPERATIONS: Mapping[str, Promise] = {
+    "chat": _("chat"),
+    "completions": _("text completions"),
+    "count": _("counting tokens"),
+    "embeddings": _("embeddings"),
+    "images": _("images"),
+    "transcription": _("transcription"),
+    "speech": _("speech"),
+    "moderation": _("moderation"),
+    "rerank": _("reranking"),
+}
+
 # Kinds of failure (providers.wire.errors.Kind), as what became of an attempt and as why a candidate rests.
 KINDS: Mapping[str, Promise] = {
     "ok": _("answered"),
@@ -92,6 +105,11 @@ PRICE_SOURCES: Mapping[str, Promise] = {
     "free tier": _("free"),
     "no output": _("no output"),
 }
+
+
+def of_operation(name: str) -> str:
+    """What is asked for, in words; one without any (lists of models, stored responses) stays as it is."""
+    return str(OPERATIONS[name]) if name in OPERATIONS else name
 
 
 def of_price(source: str) -> str:

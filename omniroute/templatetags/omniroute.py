@@ -107,6 +107,12 @@ def skip_words(why: str) -> str:
 
 
 @register.filter
+def operation_words(name: str) -> str:
+    """What is asked for, in words."""
+    return words.of_operation(name)
+
+
+@register.filter
 def source_words(source: str) -> str:
     """Where a price is from, in words."""
     return words.of_price(source)

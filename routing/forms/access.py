@@ -12,18 +12,8 @@ from django.utils.translation import gettext_lazy as _
 from providers.models import Provider
 from routing import keys
 from routing.models import ENDPOINTS, ApiKey, TeamAccess
+from routing.words import OPERATIONS
 
-LABELS = {
-    "chat": _("chat"),
-    "completions": _("text completions"),
-    "count": _("counting tokens"),
-    "embeddings": _("embeddings"),
-    "images": _("images"),
-    "transcription": _("transcription"),
-    "speech": _("speech"),
-    "moderation": _("moderation"),
-    "rerank": _("reranking"),
-}
 AREA = {"class": "o-ltr", "rows": 4, "spellcheck": "false"}
 
 
@@ -57,7 +47,7 @@ class AccessFields(forms.Form):
     endpoints = forms.MultipleChoiceField(
         label=_("endpoints"),
         required=False,
-        choices=[(name, LABELS[name]) for name in ENDPOINTS],
+        choices=[(name, OPERATIONS[name]) for name in ENDPOINTS],
         widget=forms.CheckboxSelectMultiple,
         help_text=_("The only things that may be asked for. None ticked: all."),
     )

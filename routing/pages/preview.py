@@ -44,7 +44,9 @@ class PreviewForm(forms.Form):
         help_text=_("Without a key: as a new key of this user, in this team, would be answered."),
     )
     team = forms.ModelChoiceField(label=_("team"), queryset=Team.objects.none(), required=False, empty_label=_("none"))
-    operation = forms.ChoiceField(label=_("asked for"), choices=[(name, name) for name in ENDPOINTS], required=False)
+    operation = forms.ChoiceField(
+        label=_("asked for"), choices=[(name, words.OPERATIONS[name]) for name in ENDPOINTS], required=False
+    )
 
     def __init__(self, *args: object, by: User, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]

@@ -250,6 +250,13 @@ def test_the_endpoint_lists_the_models_of_the_persons_keys(as_member: Client, me
     assert "GET http://testserver/v1/models<" in page
 
 
+def test_what_is_asked_for_is_said_in_words(admin: Client) -> None:
+    row = record(request_id="counted", operation="count")
+    for page in (text(admin, "analytics:request", row.request_id), text(admin, "routing:preview")):
+        assert "counting tokens</" in page and ">count<" not in page
+    assert "reranking</" in text(admin, "providers:detail", "cohere")
+
+
 # -- providers --------------------------------------------------------------------------------------------------------
 def test_a_connection_is_added_and_its_secret_never_shown(admin: Client) -> None:
     page = reverse("providers:connection_create", args=["openai"])
