@@ -37,9 +37,9 @@ TYPES: Mapping[int, str] = {401: "authentication_error", 403: "permission_error"
 # Which of several failures is told: what may pass by itself before what needs somebody to mend it.
 MOST_TELLING = (
     (Kind.BAD_REQUEST, Kind.CONTEXT_LENGTH, Kind.CONTENT_FILTER),
-    (Kind.UNABLE,),
     (Kind.RATE_LIMITED, Kind.OVERLOADED, Kind.QUOTA),
     (Kind.TIMEOUT, Kind.SERVER, Kind.PROTOCOL, Kind.NETWORK),
+    (Kind.UNABLE,),
     (Kind.CREDIT, Kind.MODEL, Kind.PERMISSION, Kind.AUTH, Kind.BANNED),
 )
 

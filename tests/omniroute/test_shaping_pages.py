@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -143,7 +144,7 @@ def test_a_model_that_embeds_is_taken_and_exported(admin: Client, api: APIClient
     assert 'value="openai/text-embedding-3-small"' in admin.get(reverse("cache:page")).content.decode()
     assert api.get("/api/v1/cache-settings/").json()["semantic_model"] == model
     section = yaml.safe_load(export())["cache"]
-    assert section == {"exact": True, "semantic": True, "semantic_model": model}
+    assert section == asdict(Caching(exact=True, semantic=True, semantic_model=model))
     text = yaml.safe_dump({"cache": {**section, "semantic_model": "acme/vectors"}})
     assert [str(change) for change in apply(text, variable={}.get).changes] == [
         "~ settings cache (semantic_model openai/text-embedding-3-small → acme/vectors)"

@@ -418,7 +418,8 @@ WORDS = " ".join(f"word{number}" for number in range(60))
 @pytest.fixture
 def claude(gateway: Any, make_provider: Any, make_key: Any, patient: None) -> Any:
     with sim.SimulatorThread(format="anthropic") as upstream:
-        make_provider("claude", upstream.url, format="anthropic", models=("large",), input_price="0", output_price="1000")
+        prices = {"input_price": "0", "output_price": "1000"}
+        make_provider("claude", upstream.url, format="anthropic", models=("large",), **prices)
         key = make_key()
         gateway.settle()
         yield upstream, {"authorization": f"Bearer {key}"}

@@ -96,10 +96,16 @@ class TestWhatOneModelCannotDo:
         reply = pair.chat(model="acme/large")
         assert (reply.status_code, reply.json()["error"]) == (400, said)
         upstream.plays(sim.status(400, {"error": said}))
-        second.plays(sim.status(503))
+        second.plays(sim.status(403, {"error": {"message": "This account may not.", "type": "permission_error"}}))
         reply = pair.chat(model="pair")
         assert reply.status_code == 400
         assert reply.json()["error"] == said | {"message": f"{said['message']} (after 2 attempts)"}
+
+    def test_is_told_after_what_passes_by_itself(self, pair: Client, upstream: Any, second: Any) -> None:
+        """The second one can, and will: a client that is told 400 would not ask again."""
+        upstream.plays(sim.status(400, {"error": {"message": self.WORDS[0], "type": "invalid_request_error"}}))
+        second.plays(sim.status(429))
+        assert pair.chat(model="pair").status_code == 429
 
     def test_a_malformed_request_stops(self, pair: Client, upstream: Any, second: Any) -> None:
         words = "Invalid type for 'tools': expected an array of objects, but got a string instead."
