@@ -18,8 +18,10 @@ Network = IPv4Network | IPv6Network
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 LOG_FORMATS = ("text", "json")
+# Where servers are, by the schemes that their addresses may have. The first is the one that a refusal shows.
 DATABASES = ("postgres", "postgresql", "pgsql", "sqlite")
 REDIS = ("redis", "rediss", "unix")
+MAIL = ("smtp", "smtp+tls", "smtps")
 
 
 class BadEnvironment(ValueError):
@@ -75,14 +77,14 @@ def read(source: Mapping[str, str]) -> Environment:
         database_url=_server("DATABASE_URL", text("DATABASE_URL"), DATABASES),
         redis_url=_server("REDIS_URL", text("REDIS_URL"), REDIS),
         redis_timeout_ms=_whole("REDIS_TIMEOUT_MS", text("REDIS_TIMEOUT_MS"), 250, 10, 10_000),
-        celery_broker_url=text("CELERY_BROKER_URL"),
+        celery_broker_url=_broker("CELERY_BROKER_URL", text("CELERY_BROKER_URL")),
         secret_key=text("SECRET_KEY"),
         encryption_keys=tuple(k.strip() for k in (text("ENCRYPTION_KEYS") or "").split(",") if k.strip()),
         public_url=_url("PUBLIC_URL", text("PUBLIC_URL")),
         trusted_proxies=_networks("TRUSTED_PROXIES", text("TRUSTED_PROXIES")),
         initial_admin_email=text("INITIAL_ADMIN_EMAIL"),
         initial_admin_password=text("INITIAL_ADMIN_PASSWORD"),
-        email_url=text("EMAIL_URL"),
+        email_url=_server("EMAIL_URL", text("EMAIL_URL"), MAIL),
         email_from=text("EMAIL_FROM") or "omniroute@localhost",
         log_level=_choice("LOG_LEVEL", (text("LOG_LEVEL") or "INFO").upper(), LOG_LEVELS),
         log_format=_choice("LOG_FORMAT", (text("LOG_FORMAT") or "text").lower(), LOG_FORMATS),
@@ -124,15 +126,26 @@ def _url(name: str, value: str | None) -> str | None:
 
 
 def _server(name: str, value: str | None, schemes: tuple[str, ...]) -> str | None:
-    """The address as it is. It may hold a password, so no sentence repeats it."""
+    """The address of a server. What is wrong with it is told without it: it may hold a password."""
+    if value is None:
+        return None
+    scheme, colon, _ = value.partition("://")
+    if not colon or scheme not in schemes:
+        raise BadEnvironment(f"{name} must begin with {schemes[0]}:// (known here: {', '.join(schemes)}).")
     try:
-        parts = urlsplit(value or "")
-        fine = value is None or (parts.scheme in schemes and parts.port != 0)
-    except ValueError:  # a port that is no number, brackets
-        fine = False
-    if not fine:
-        wanted = ", ".join(f"{scheme}:" for scheme in schemes)
-        raise BadEnvironment(f"{name} must be a URL that begins with one of {wanted} (special characters as %XX).")
+        _ = urlsplit(value).port if value != "sqlite://:memory:" else None
+    except ValueError:
+        raise BadEnvironment(
+            f"{name} must be like {schemes[0]}://user:password@host:1234, what is special in user and password "
+            "percent-encoded."
+        ) from None
+    return value
+
+
+def _broker(name: str, value: str | None) -> str | None:
+    """Celery knows what may come before ://; several addresses may follow each other."""
+    if value is not None and "://" not in value:
+        raise BadEnvironment(f"{name} must be an address such as redis://host:6379/0 or amqp://host.")
     return value
 
 

@@ -26,6 +26,7 @@ from providers.pages.names import row_page
 from providers.probe import Probe
 
 AT_ONCE = connections.TESTS_AT_ONCE  # connections tested while the page waits; more are tested in the background
+MOST_DIGITS = 19  # of an id; more than a column holds have at least so many
 WAITING = timedelta(minutes=30)  # a test that was queued longer ago was lost
 
 
@@ -114,10 +115,10 @@ def connection_test(request: HttpRequest, pk: int) -> HttpResponse:
 def connections_test(request: HttpRequest) -> HttpResponse:
     """Test those chosen (``pk``), else all of a provider (``provider``), else all there are."""
     rows = Connection.objects.select_related("provider").order_by("provider_id", "priority", "pk")
-    provider = request.POST.get("provider", "")
+    provider = request.POST.get("provider", "").replace("\0", "")  # which PostgreSQL does not look for
     if provider:
-        rows = rows.filter(provider_id=provider)
-    if chosen := [pk for pk in request.POST.getlist("pk") if pk.isascii() and pk.isdigit()]:
+        rows = rows.filter(provider=get_object_or_404(Provider, pk=provider))
+    if chosen := [pk for pk in request.POST.getlist("pk") if pk.isascii() and pk.isdigit() and len(pk) < MOST_DIGITS]:
         rows = rows.filter(pk__in=chosen)
     some = list(rows[: AT_ONCE + 1])
     if len(some) > AT_ONCE:

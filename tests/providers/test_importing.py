@@ -155,6 +155,13 @@ def test_the_page_for_several_keys(acme: Provider, page: Client) -> None:
     assert Connection.objects.get(name="laptop").enabled
 
 
+@pytest.mark.parametrize("pk", ["9" * 24, "x", "-1"])
+def test_a_provider_or_a_connection_that_is_not_there_is_not_tested(acme: Provider, page: Client, pk: str) -> None:
+    for provider in ("[]", "../x", "ghost", "gho\0st"):
+        assert page.post("/dashboard/providers/connections/test/", {"provider": provider}).status_code == 404
+    assert page.post("/dashboard/providers/connections/test/", {"provider": "acme", "pk": pk}).status_code == 302
+
+
 # -- many tests -------------------------------------------------------------------------------------------------------
 def test_a_few_are_tested_at_once_and_many_in_the_background(
     acme: Provider,
