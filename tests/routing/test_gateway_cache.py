@@ -12,6 +12,7 @@ import openai
 import pytest
 from google import genai
 
+from routing.models import Combo
 from tests.routing.asked import FORMATS, ask
 from tests.routing.conftest import Client
 from tests.simulator import status
@@ -300,3 +301,38 @@ def test_what_surrounds_the_question_must_be_the_same(client: Client, upstream: 
             "/chat/completions", json={"model": "acme/large", "temperature": 0, "messages": messages}
         )
         assert how(reply) == "miss"
+
+
+def test_a_changed_order_of_a_combo_gives_no_old_answers(
+    gateway: Any, client: Client, upstream: Any, caching: Any, make_provider: Any
+) -> None:
+    make_provider("other", upstream.url, models=("small",))
+    row = Combo.objects.create(name="combo", strategy="priority")
+    one = row.steps.create(model="acme/large", position=0)
+    row.steps.create(model="other/small", position=1)
+    gateway.settle()
+    assert how(ask(client.http, "openai_chat", model="combo")) == "miss"
+    one.position = 2
+    one.save()
+    gateway.settle()
+    assert how(ask(client.http, "openai_chat", model="combo")) == "miss"
+
+
+@pytest.mark.parametrize(
+    "wanted", [{"stream": True, "stream_options": {"include_usage": True}}, {}], ids=["streamed", "whole"]
+)
+def test_usage_is_told_of_an_answer_that_was_first_streamed_without(
+    client: Client, upstream: Any, caching: Any, wanted: dict[str, Any]
+) -> None:
+    assert how(client.chat(temperature=0, stream=True)) == "miss"
+    again = client.chat(temperature=0, **wanted)
+    assert how(again) == "hit"
+    assert '"prompt_tokens":0' not in again.text and '"prompt_tokens":' in again.text
+
+
+def test_what_a_vendor_fetches_itself_is_not_kept(client: Client, upstream: Any, caching: Any) -> None:
+    body = {
+        "model": "acme/large", "max_tokens": 9, "temperature": 0, "messages": [{"role": "user", "content": "news?"}],
+        "mcp_servers": [{"type": "url", "url": "https://mcp.example/sse", "name": "news"}],
+    }  # fmt: skip
+    assert [how(client.http.post("/messages", json=body)) for _ in range(2)] == ["bypass", "bypass"]

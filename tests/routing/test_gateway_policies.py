@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
@@ -168,3 +169,14 @@ def test_wrong_settings_are_refused_when_saved(db: None, kind: str, settings: An
     with pytest.raises(ValidationError, match=words) as told:
         Policy(kind=kind, settings=settings).full_clean()
     assert list(told.value.message_dict) == ["settings"]
+
+
+@pytest.mark.parametrize("field", ["title", "context"])
+def test_what_stands_beside_a_document_is_looked_at(client: Client, upstream: Any, policy: Any, field: str) -> None:
+    policy("redaction", {})
+    source = {"type": "text", "media_type": "text/plain", "data": "hello"}
+    parts = [{"type": "document", field: "mail a@b.io", "source": source}, {"type": "text", "text": "sum up"}]
+    assert client.http.post(
+        "/messages", json={"model": "acme/large", "max_tokens": 9, "messages": [{"role": "user", "content": parts}]}
+    ).is_success
+    assert "a@b.io" not in json.dumps(upstream.requests[-1].json)

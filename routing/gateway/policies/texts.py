@@ -72,8 +72,9 @@ def _content(value: Any, role: str, change: Change) -> Any:
     if value.get("type") == "tool_result":
         role = "tool"
     made = dict(value)
-    if isinstance(value.get("text"), str):
-        made["text"] = change(role, value["text"])
+    for name in ("text", "title", "context"):  # the last two of documents
+        if isinstance(value.get(name), str):
+            made[name] = change(role, value[name])
     for name in ("content", "parts"):
         if isinstance(value.get(name), (str, list)):
             made[name] = _content(value[name], role, change)

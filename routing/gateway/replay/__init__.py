@@ -115,7 +115,7 @@ class Replays:
         asked = question()
         # Whoever may not ask for the model gets no answer of it either.
         node = resolve(exchange.snapshot, asked.model, exchange.record.caller)
-        who = ",".join(sorted(set(answerers(node))))
+        who = answerers(node)
         cached = caching.exact and not wish.bypass and asked.cacheable(caching.any_temperature)
         inner: Run = (lambda: self._cached(exchange, asked, who, run)) if cached else run
         if keyed and wish.key is not None:
@@ -174,6 +174,7 @@ class Replays:
         return replace(
             kept,
             include_usage=question.include_usage,
+            usage=usage,
             subject=f"key:{record.caller.key_id}",
             model=question.model,
             at=time.time(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from providers.wire.types import Usage
 from routing.gateway.writer import Header
 
 # Headers of an answer that are true of every copy of it.
@@ -12,13 +13,15 @@ LASTING = frozenset((b"x-omniroute-provider", b"x-omniroute-model", b"x-omnirout
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """``kind``: "whole", "stream" (of events) or "bytes" (sound, say). ``subject``: the key that asked ("key:7"),
-    ``model`` the name it asked for; ``at`` is Unix time. ``tokens`` and ``usd`` are what the answer took."""
+    ``model`` the name it asked for; ``at`` is Unix time. ``tokens`` and ``usd`` are what the answer took; ``usage``
+    what its provider reported, for copies that tell it although this one did not."""
 
     kind: str
     content_type: bytes
     body: bytes
     headers: tuple[Header, ...] = ()
     include_usage: bool = False  # a stream that tells its usage (OpenAI chat)
+    usage: Usage | None = None
     subject: str = ""
     model: str = ""
     at: float = 0.0

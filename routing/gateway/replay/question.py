@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,10 @@ STATE = (
     "background",
     "cachedContent",
     "web_search_options",
+    "mcp_servers",  # and others that a vendor asks for news itself: Anthropic, xAI, OpenRouter, Qwen
+    "search_parameters",
+    "plugins",
+    "enable_search",
 )
 OWN_TOOLS = ("function", "custom", "namespace", None)  # types of tools that the client runs
 LONGEST_TEXT = 8000  # characters of a question whose meaning is looked at
@@ -121,10 +125,9 @@ def scope_of(caller: Caller, caching: Caching, address: str | None) -> str:
     return f"team:{caller.team_id}" if caching.per_team and caller.team_id is not None else f"key:{caller.key_id}"
 
 
-def answerers(node: Node) -> Iterator[str]:
-    """Who may answer: when an alias or a combo changes, its old answers are not given any more."""
+def answerers(node: Node) -> str:
+    """Who may answer, and who before whom: when an alias or a combo changes, its old answers are not given any more."""
     if isinstance(node, Leaf):
-        yield f"{node.provider.entry.id}/{node.model}"
-        return
-    for child, _ in node.children:
-        yield from answerers(child)
+        return f"{node.provider.entry.id}/{node.model}"
+    steps = ",".join(f"{answerers(child)}*{weight}" for child, weight in node.children)
+    return f"{node.combo.strategy}({steps})"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from providers.wire.assemble import Assembly, events_of
 from providers.wire.formats import FORMATS
 from providers.wire.frames import EventSplitter, payload
@@ -59,8 +61,13 @@ def worth_keeping(format: str, kept: Kept) -> bool:
 
 
 def _whole(kept: Kept, asked: Asked, question: Question) -> bytes:
-    reply = reply_of(question.draft.format, kept)
-    return FORMATS[question.draft.format].dump_reply(reply, asked)
+    return FORMATS[question.draft.format].dump_reply(_told(question.draft.format, kept), asked)
+
+
+def _told(format: str, kept: Kept) -> Reply:
+    """What it says, and what it took, which a stream says only where that was asked for."""
+    reply = reply_of(format, kept)
+    return reply if reply.usage is not None else replace(reply, usage=kept.usage)
 
 
 def _stream(kept: Kept, question: Question) -> bytes:
@@ -70,7 +77,7 @@ def _stream(kept: Kept, question: Question) -> bytes:
         return kept.body
     format = question.draft.format
     writer = ArrayWriter(question.asked()) if question.array else FORMATS[format].writer(question.asked())
-    reply = reply_of(format, kept)
+    reply = _told(format, kept)
     events = b"".join([writer.write(event) for event in events_of(reply)])
     return events + writer.end(reply.usage or Usage(estimated=True))
 
