@@ -48,6 +48,13 @@ def test_the_sign_in_page_offers_enabled_providers(issuer, client) -> None:
     assert client.post("/accounts/oidc/corp/login/").status_code == 404
 
 
+@pytest.mark.django_db
+def test_an_address_that_no_database_looks_for_is_not_there(client, django_assert_num_queries) -> None:
+    with django_assert_num_queries(0):
+        assert identity.apps("co\0rp") == []
+    assert client.get("/accounts/oidc/co%00rp/login/").status_code == 404
+
+
 def test_starting_needs_a_post(issuer, client) -> None:
     page = client.get("/accounts/oidc/corp/login/")
     assert page.status_code == 200
