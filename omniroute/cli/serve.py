@@ -15,6 +15,7 @@ from omniroute.environment import Environment, current
 from omniroute.refusal import Refusal
 
 BACKLOG = 2048
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - every address → one to open here
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -45,8 +46,17 @@ def run(arguments: argparse.Namespace) -> int:
     link = _administrator_link(base_url)
     if link:
         greeting += f"Create the administrator (this link works once): {link}\n"
+    greeting += names_hint(environment.host, environment.public_url)
     print(greeting, end="", flush=True)
     return _supervise(arguments, environment, doors, link or base_url)
+
+
+def names_hint(host: str, public_url: str | None) -> str:
+    """A line for who listens to other machines without having said by which name they come: the dashboard would answer
+    them with a bare 400. The client API takes any name."""
+    if public_url or host not in EVERYWHERE:
+        return ""
+    return "Set PUBLIC_URL to what people type, or the dashboard opens on this machine only (as localhost).\n"
 
 
 # -- sockets ------------------------------------------------------------------------------------------------------
@@ -80,7 +90,7 @@ def open_doors(host: str, port: int, api_port: int | None = None, dashboard_port
         raise Refusal("--api-port and --dashboard-port must differ, from each other and from --port.")
     sockets = tuple(_listen(host, number) for number in (wanted[:1] if shared else wanted))
     ports = [door.getsockname()[1] for door in sockets]
-    shown = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    shown = EVERYWHERE.get(host, f"[{host}]" if ":" in host else host)
     return Doors(sockets, shown, ports[0], ports[-1])
 
 

@@ -71,6 +71,20 @@ def test_the_address_shown_can_be_opened(host: str, shown: str) -> None:
     doors.close()
 
 
+@pytest.mark.parametrize(
+    ("host", "public_url", "told"),
+    [
+        ("0.0.0.0", None, True),
+        ("::", None, True),
+        ("0.0.0.0", "https://gateway.example", False),
+        ("127.0.0.1", None, False),
+        ("192.0.2.7", None, False),  # a name that the dashboard takes
+    ],
+)
+def test_who_listens_everywhere_is_told_to_say_the_name(host: str, public_url: str | None, told: bool) -> None:
+    assert ("PUBLIC_URL" in serve.names_hint(host, public_url)) is told
+
+
 def test_a_name_that_is_no_address_is_refused() -> None:
     with pytest.raises(Refusal, match="Cannot listen on"):
         serve.open_doors("256.256.256.256", 0)
