@@ -107,6 +107,8 @@ async def joining(request: httpx.Request) -> AsyncIterator[None]:
         raise httpx.ConnectTimeout("The proxy is silent.", request=request) from None
     except (SOCKSError, AssertionError):
         raise httpx.ProxyError("The proxy does not speak SOCKS5.", request=request) from None
+    except OverflowError:
+        raise httpx.ProxyError("SOCKS5 takes users and passwords of 255 bytes at most.", request=request) from None
 
 
 def _bounding(limit: asyncio.Timeout, seconds: float | None) -> Any:

@@ -34,3 +34,8 @@ async def test_a_silent_socks_proxy_has_the_time_to_connect_and_no_more() -> Non
 async def test_what_is_no_socks_proxy_is_a_proxy_error(babble: bytes) -> None:
     with ProxyServer(1, "socks5", babble=babble) as proxy, pytest.raises(httpx.ProxyError):
         await asked(proxy.url)
+
+
+async def test_credentials_that_socks_cannot_carry_are_a_proxy_error() -> None:
+    with ProxyServer(1, "socks5", login=f"user:{'x' * 256}") as proxy, pytest.raises(httpx.ProxyError, match="255"):
+        await asked(proxy.url)
