@@ -38,17 +38,16 @@ def way_for(method: Method, origin: str, *, own_client: bool) -> Way:
     here, rules = is_loopback(parts.hostname or ""), method.redirect
     if not origin:
         pass
-    elif rules.own == "always" or (rules.own == "own_client" and own_client and not here):
+    elif rules.own == "always" or (rules.own == "own_client" and own_client):
         return Way(origin + CALLBACK, "own")
     if rules.fixed:
         return Way(rules.fixed, "listener" if rules.listens and here else "paste")
-    if here:
-        path = CALLBACK if rules.path == "*" else rules.path
+    path = LOOPBACK_CALLBACK if rules.path == "*" else rules.path
+    if here:  # never straight to CALLBACK, which wants a session: who is signed in at 127.0.0.1 has none at localhost
         port = parts.port or (443 if parts.scheme == "https" else 80)
         return Way(f"{parts.scheme}://localhost:{port}{path}", "own")
     if rules.manual:
         return Way(rules.manual, "paste")
-    path = LOOPBACK_CALLBACK if rules.path == "*" else rules.path
     return Way(f"http://localhost:8085{path}", "paste")  # nobody answers there: the address is copied
 
 

@@ -68,6 +68,18 @@ def test_the_browser_comes_back_to_us(vendors: Any, ada: Client) -> None:
     assert not re.search(r"eyJ\w{20,}|refresh-\d", page)
 
 
+@pytest.mark.parametrize("provider", ["gemini-cli", "antigravity"])
+def test_the_browser_comes_back_by_another_name_of_this_machine(vendors: Any, ada: Client, provider: str) -> None:
+    """The dashboard is used at 127.0.0.1, the vendor knows localhost only, and a session is not shared by the two."""
+    attempt = begin(ada, provider)
+    parts = urlsplit(back(attempt))
+    assert parts.hostname == "localhost"
+    onward = Client(HTTP_HOST=parts.netloc).get(f"{parts.path}?{parts.query}")
+    assert onward["location"].startswith(attempt.origin)
+    ada.get(onward["location"].removeprefix(attempt.origin))
+    assert Grant.objects.get().email == "ada@example.com"
+
+
 def test_the_vendors_fixed_port_is_open_while_a_login_is(vendors: Any, ada: Client) -> None:
     attempt = begin(ada, "codex")
     address = back(attempt)
