@@ -225,7 +225,7 @@ def _ask(attempt: LoginAttempt) -> None:
         _again(attempt, waiting.slower)
         return
     except LoginFailed as wrong:
-        if wrong.code == "unreachable" or (wrong.status or 0) >= 500:
+        if wrong.code == "unreachable" or wrong.status == 429 or (wrong.status or 0) >= 500:
             _again(attempt, devices.SLOWER)  # it passes, and the person may have agreed already
         else:
             _end(attempt, wrong)

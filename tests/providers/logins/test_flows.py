@@ -151,6 +151,15 @@ def test_a_vendor_that_wants_it_slower_is_asked_slower(vendors: Any) -> None:
     assert again.status == "open" and len(vendors.calls) == calls  # too early: nobody is asked
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_vendor_that_is_busy_is_asked_again(vendors: Any, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    attempt = attempts.begin(entry("kilocode"), "device", ADA)
+    with monkeypatch.context() as busy:
+        busy.setattr(vendors, "_kilo", lambda *_: (status, {"message": "Too much to do."}))
+        assert asked(attempt).status == "open"
+    assert confirm(vendors, attempt).status == "done"
+
+
 @pytest.mark.parametrize(("name", "says"), [("github", "refused"), ("kilocode", "refused"), ("kimi-coding", "refused")])
 def test_a_denied_device(vendors: Any, name: str, says: str) -> None:
     attempt = attempts.begin(entry(name), "device", ADA)
