@@ -233,7 +233,7 @@ def _check_base_url(entry: Entry) -> None:
     try:
         check_url(entry.sample.base_url, allow_private=entry.allow_private_network)
     except AddressRefused as wrong:
-        raise BadProvider("base_url", str(wrong)) from None
+        raise BadProvider("base_url", str(wrong)) from wrong
     if "?" in entry.base_url:
         _refuse("base_url", _("The base URL must not contain a query (?)."))
     if name := unknown_placeholder([entry.base_url], entry.parameters):

@@ -13,7 +13,7 @@ from omniroute.declarative import ways
 from omniroute.declarative.changes import Work, assign
 from omniroute.declarative.readers import Item
 from providers import catalogue, connections, grants, opening, registry
-from providers.addresses import AddressRefused, check_url
+from providers.addresses import AddressRefused
 from providers.auth import secrets
 from providers.connections import set_secret
 from providers.entry import Entry
@@ -89,8 +89,6 @@ def _provider(row: Provider, item: Item, work: Work) -> None:
         work.refuse(item, "base_url", "a custom provider needs one.")
         return
     details = assign(row, _wanted(row, item))
-    if _refused_address(row, item, work):
-        return
     if row.custom or "proxy" in item:
         details += ways.chosen(row, item, work)
     try:
@@ -100,7 +98,7 @@ def _provider(row: Provider, item: Item, work: Work) -> None:
         if models:
             registry.save_provider(row)  # judged again, with its models
     except registry.BadProvider as wrong:
-        work.refuse(item, wrong.field if wrong.field in DEFAULTS else None, str(wrong))
+        work.refuse(item, wrong.field if wrong.field in DEFAULTS else None, f"{wrong}{_hint(row, wrong)}")
         return
     if new:
         work.added("provider", row.id)
@@ -117,21 +115,15 @@ def _wanted(row: Provider, item: Item) -> dict[str, Any]:
     return wanted
 
 
-def _refused_address(row: Provider, item: Item, work: Work) -> bool:
-    """The address guard, told at the line of the address."""
-    if not row.base_url:
-        return False
+def _hint(row: Provider, wrong: registry.BadProvider) -> str:
+    """What the file can say about an address that was refused for being a private one."""
     entry = catalogue.entries().get(row.id) if not row.custom else None
     private = row.allow_private_network
     if private is None:
         private = entry is not None and entry.allow_private_network
-    try:
-        check_url(row.base_url, allow_private=private)
-    except AddressRefused as refused:
-        hint = "" if private else " (allow_private_network: true opens loopback, private and link-local addresses)"
-        work.refuse(item, "base_url", f"{refused}{hint}")
-        return True
-    return False
+    if private or not isinstance(wrong.__cause__, AddressRefused):
+        return ""
+    return " (allow_private_network: true opens loopback, private and link-local addresses)"
 
 
 def _models(row: Provider, item: Item, work: Work) -> list[str]:

@@ -17,7 +17,7 @@ from omniroute.cli import export as command
 from omniroute.declarative.apply import apply
 from omniroute.declarative.document import BadDocument
 from omniroute.declarative.export import _Dumper, export
-from providers import connections
+from providers import connections, registry
 from providers.entry import CAPABILITIES
 from providers.models import Connection, Provider, Proxy
 from routing import keys
@@ -139,6 +139,15 @@ def test_an_unreadable_secret_stops_only_the_export_with_secrets(capsys: pytest.
     out, err = capsys.readouterr()
     assert out == "" and "ENCRYPTION_KEYS" in err and "connection acme · main: " in err
     assert command.run(parser.parse_args([])) == 0
+
+
+def test_a_base_url_with_a_blank_that_connections_fill_is_taken_as_the_dashboard_takes_it() -> None:
+    url = "https://{resource}.cognitiveservices.azure.com/openai/v1"
+    registry.save_provider(Provider(id="azure", custom=False, base_url=url))
+    exported = export()
+    wipe()
+    assert len(plan(exported)) == 1 and plan(exported) == []
+    assert Provider.objects.get(pk="azure").base_url == url
 
 
 # -- any document --------------------------------------------------------------------------------------------
