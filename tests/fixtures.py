@@ -149,12 +149,14 @@ class GatewayServer:
     def __init__(self) -> None:
         from analytics import record
         from omniroute import asgi, webserver
+        from routing import health
 
         self.runtime = asgi.runtime
         self._stored = threading.Condition()
         self.runtime.outbox._store = self._store  # tells when rows are there, so that nobody has to poll
         self.runtime.outbox._interval = 0.01  # seconds: hundreds of tests wait for their record
         self._record = record
+        health.EVERY_SECONDS = 0.05
         listener = socket.create_server(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]
         self.root = f"http://127.0.0.1:{self.port}"
@@ -239,8 +241,10 @@ def gateway(transactional_db: None, _gateway_process: list[GatewayServer]) -> It
     server.runtime.gateway.purses = Purses(Memory(), ledger.standing)
     yield server
     deadline = time.monotonic() + PATIENCE
-    while server.runtime.outbox.depth or server.runtime.gateway.in_flight:
-        assert time.monotonic() < deadline, "requests or outcomes of this test never ended"
+    health, board = server.runtime.health, server.runtime.gateway.board
+    # News of health that is written down later would be learned by the next test.
+    while server.runtime.outbox.depth or server.runtime.gateway.in_flight or board.news or health._waiting:
+        assert time.monotonic() < deadline, "requests, outcomes or news of this test never ended"
         threading.Event().wait(0.01)
 
 

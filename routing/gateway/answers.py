@@ -33,7 +33,19 @@ BY_KIND: Mapping[Kind, int] = {
     Kind.PROTOCOL: 502,
 }
 BY_STATUS: Mapping[int, int] = {502: 502, 503: 503, 504: 504, 529: 503}
-TYPES: Mapping[int, str] = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+TYPES: Mapping[int, str] = {
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    429: "rate_limit_error",
+}
+# Types that only vendors of other formats say (Google's are in capitals): OpenAI's word for the status is told instead.
+FOREIGN = frozenset(("api_error", "not_found_error", "request_too_large", "timeout_error"))
+CODES: Mapping[Kind, str] = {  # OpenAI's words where it has one, which clients look for
+    Kind.CONTEXT_LENGTH: "context_length_exceeded",
+    Kind.MODEL: "model_not_found",
+    Kind.RATE_LIMITED: "rate_limit_exceeded",
+}
 # Which of several failures is told: what may pass by itself before what needs somebody to mend it.
 MOST_TELLING = (
     (Kind.BAD_REQUEST, Kind.CONTEXT_LENGTH, Kind.CONTENT_FILTER),
@@ -61,8 +73,8 @@ def refusal_for(failure: UpstreamFailure, attempts: int) -> Refusal:
     return Refusal(
         status,
         words,
-        type=failure.type or default,
-        code=failure.code or str(failure.kind),
+        type=default if failure.type is None or failure.type in FOREIGN or failure.type.isupper() else failure.type,
+        code=failure.code or CODES.get(failure.kind, str(failure.kind)),
         param=failure.param,
         retry_after=failure.retry_after,
     )

@@ -239,7 +239,12 @@ class Exchange(Struct, kw_only=True, eq=False):
                 await self._pass_on(opened, attempt, alive, prepared)
             finally:
                 reader = opened.reader
-                self.record.settle(reader.usage, prepared.body, reader.sample(), opening=reader.opening)
+                usage, opening = reader.usage, reader.opening
+                if (
+                    usage is not None and not reader.finished
+                ):  # of what was said by then, as Gemini tells it
+                    usage, opening = None, usage
+                self.record.settle(usage, prepared.body, reader.sample(), opening=opening)
             await self.told()
             await opened.drain()
         finally:

@@ -107,7 +107,8 @@ class Passing(msgspec.Struct, eq=False):
         reply = self.format.parse_reply(raw, Names())
         if reply.choices:
             self.tell(reply.choices[0].parts, lambda: raw)
-        return Answer(named(raw, self._named) if self._named else raw, reply.usage, b"")
+        sample = b"" if reply.usage is not None else sampled(events_of(reply))
+        return Answer(named(raw, self._named) if self._named else raw, reply.usage, sample)
 
     def stream(self) -> Stream:
         return PassedStream(

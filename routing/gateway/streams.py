@@ -142,7 +142,7 @@ class _Watched:
             self._size += len(text)
 
     def sample(self) -> bytes:
-        if self.usage is not None or not self._text:
+        if (self.usage is not None and self.finished) or not self._text:
             return b""
         return msgspec.json.encode({"choices": [{"message": {"content": "".join(self._text)}}]})
 

@@ -342,3 +342,32 @@ def test_a_tool_beside_a_dropped_one_stays(bench: Bench) -> None:
     both = [*HOSTED["openai_responses"]["tools"], CLOCK]
     said = talk.ask(Wish(tools=(Spec("get_time", None),), more={"tools": both}))
     assert [it.name for it in said.calls] == ["get_time"]
+
+
+# -- what nobody counted, or not to the end --------------------------------------------------------------------------
+@pytest.mark.parametrize("format", ["openai_responses", "gemini"])
+def test_a_whole_answer_passed_on_without_usage_costs_its_output(bench: Bench, format: str) -> None:
+    bench.provider.plays(sim.chat("One two three four five", usage_when="never"))
+    talk = bench.talk(format, format)
+    talk.say("Count")
+    talk.ask()
+    [row] = bench.records()
+    assert row.output_tokens >= 5 and row.estimated
+
+
+@upstreams
+def test_who_leaves_in_the_middle_pays_what_was_said(bench: Bench, upstream: str) -> None:
+    bench.provider.plays(sim.chat([f"word{number} " for number in range(80)]).stall(after=60))
+    body = {"model": bench.name(upstream), "stream": True, "messages": [{"role": "user", "content": "Speak"}]}
+    with (
+        httpx.Client(base_url=bench.gateway.root, headers={"authorization": f"Bearer {KEY}"}, timeout=60) as client,
+        client.stream("POST", "/v1/chat/completions", json=body) as reply,
+    ):
+        bench.headers.append(dict(reply.headers))
+        seen = ""
+        for text in reply.iter_text():
+            seen += text
+            if "word30" in seen:
+                break
+    [row] = bench.records()
+    assert row.output_tokens > 30

@@ -270,7 +270,7 @@ class TestAnswers:
         [
             (failure(Kind.TIMEOUT), (504, "server_error", "timeout")),
             (failure(Kind.NETWORK), (502, "server_error", "network")),
-            (failure(Kind.RATE_LIMITED), (429, "rate_limit_error", "rate_limited")),
+            (failure(Kind.RATE_LIMITED), (429, "rate_limit_error", "rate_limit_exceeded")),
             (failure(Kind.AUTH, status=401), (401, "authentication_error", "auth")),
             (failure(Kind.BAD_REQUEST, status=422), (422, "invalid_request_error", "bad_request")),
             (failure(Kind.OVERLOADED, status=529), (503, "server_error", "overloaded")),
