@@ -60,6 +60,6 @@ def _settled(outcome: Outcome, pending: Pending, usage: Usage) -> Outcome:
         usage = completed(pending.opening, usage)
     source = price.source if price is not None else ""
     usd = cost(usage, price)
-    if pending.waived and usage.output == 0 and usage.units is None:
+    if pending.waived and usage.nothing_made:
         usd, source = Decimal(0), NO_OUTPUT
     return replace(outcome, usage=usage, cost_usd=usd, price_source=source, rates=rates(price, usage), pending=None)

@@ -114,15 +114,19 @@ def _rates_at(prompt: int, price: Price) -> tuple[Decimal | None, Decimal | None
 
 
 def dearest(prompt: int, output: int, price: Price) -> Decimal | None:
-    """USD of so many tokens at most, however the prompt is counted: as plain input, or as written to either cache.
-    None when no way has a price for all of it."""
+    """USD of so many tokens at most, however they are counted: the prompt as plain input, as written to either cache
+    or as sound, the answer as text, pictures or sound. None when no way has a price for all of it."""
     input_rate, output_rate = _rates_at(prompt, price)
     written = input_rate if price.cache_write is None else price.cache_write
     lasting = written if price.cache_write_1h is None else price.cache_write_1h
     known = [rate for rate in (input_rate, written, lasting) if rate is not None]
     if (prompt and not known) or (output and output_rate is None):
         return None
-    return (prompt * max(known, default=NONE) + output * (output_rate or NONE)).scaleb(-6)
+    taken, made = max(known, default=NONE), output_rate or NONE
+    if price.per:
+        taken = max(taken, price.per.get("audio_input", taken))
+        made = max(made, *(price.per.get(unit, made) for unit in ("image_output", "audio_output")))
+    return (prompt * taken + output * made).scaleb(-6)
 
 
 def price_of(entry: Entry, model_id: str) -> Price | None:

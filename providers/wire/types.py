@@ -42,7 +42,7 @@ class Usage(Value, frozen=True, kw_only=True):
     ``input`` is the whole prompt; ``cached`` (read from a prompt cache) and ``cache_write`` are parts of it, and
     ``cache_write_1h`` is the part of ``cache_write`` that is kept for an hour. ``output`` is everything generated;
     ``reasoning`` is a part of it. ``estimated``: the tokens were counted by us, not reported. ``units``: of services,
-    what they may be billed by instead of tokens.
+    what they may be billed by instead of tokens; of chats, the parts that are not text.
     """
 
     input: int = 0
@@ -53,6 +53,18 @@ class Usage(Value, frozen=True, kw_only=True):
     reasoning: int = 0
     estimated: bool = False
     units: Units | None = None
+
+    @property
+    def nothing_made(self) -> bool:
+        """Whether there is only a prompt: what was given by a service has units other than heard tokens."""
+        return self.output == 0 and (self.units is None or self.units.audio_input > 0)
+
+
+def parts_of(*, audio_input: int = 0, image_output: int = 0, audio_output: int = 0) -> Units | None:
+    """The parts of a chat's tokens that are sound and pictures; None in the usual case, that all is text."""
+    if not (audio_input or image_output or audio_output):
+        return None
+    return Units(audio_input=audio_input, image_output=image_output, audio_output=audio_output)
 
 
 def completed(opening: Usage, counted: Usage) -> Usage:

@@ -95,7 +95,7 @@ class Record(Struct, kw_only=True, eq=False):
 
     def _waive(self) -> None:
         pending, usage = self.pending, self.usage
-        if usage is not None and usage.output == 0 and usage.units is None:
+        if usage is not None and usage.nothing_made:
             self.cost_usd, self.waived = Decimal(0), True
             self.pending = None
         elif usage is None and pending is not None:

@@ -79,10 +79,10 @@ class Demand(msgspec.Struct, eq=False):
         most = self.most()
         if most is None:
             return None
-        parts = Units(image_output=output, audio_input=prompt, audio_output=output)
         usages = [
             Usage(input=prompt, output=output),
-            Usage(input=prompt, output=output, units=parts),
+            Usage(input=prompt, output=output, units=Units(audio_input=prompt, image_output=output)),
+            Usage(input=prompt, output=output, units=Units(audio_input=prompt, audio_output=output)),
             Usage(units=most),
         ]
         return max((found for usage in usages if (found := cost(usage, price)) is not None), default=None)

@@ -192,3 +192,10 @@ def test_the_dearest_way_bounds_every_way_of_counting(price: Price, prompt: int,
     assert dearest(prompt, output, price) == max(
         (found for way in ways if (found := cost(way, price)) is not None), default=None
     )
+
+
+def test_a_prompt_that_was_heard_is_nothing_made() -> None:
+    heard = Units(audio_input=300)
+    assert Usage(input=1000, units=heard).nothing_made
+    assert not Usage(input=1000, output=1, units=heard).nothing_made
+    assert not Usage(units=Units()).nothing_made  # a service was given, nobody told how much

@@ -18,7 +18,7 @@ from providers.overrides import UNIT_PRICES
 from routing.models import ApiKey, Budget
 from routing.money import BEGINNING
 from tests import simulator as sim
-from tests.routing.conftest import Client
+from tests.routing.conftest import HELLO, Client
 
 D = Decimal
 SOUND = b"RIFF" + bytes(7496)  # ten seconds at the least
@@ -191,3 +191,52 @@ def test_queries_are_billed_and_tokens_are_counted_all_the_same(client: Client, 
     assert CASES["rerank"].ask(client).status_code == 200
     [row] = client.gateway.records(1)
     assert (row.estimated, row.input_tokens > 0, row.cost_usd) == (True, True, D("0.002"))
+
+
+# 1000 in, 300 of them heard; 100 out, 60 of them spoken.
+SOUNDS: dict[str, dict[str, Any]] = {
+    "openai_chat": {
+        "prompt_tokens": 1000, "completion_tokens": 100,
+        "prompt_tokens_details": {"audio_tokens": 300}, "completion_tokens_details": {"audio_tokens": 60},
+    },
+    "openai_responses": {
+        "input_tokens": 1000, "output_tokens": 100,
+        "input_tokens_details": {"audio_tokens": 300}, "output_tokens_details": {"audio_tokens": 60},
+    },
+    "gemini": {
+        "promptTokenCount": 1000, "candidatesTokenCount": 100,
+        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 700}, {"modality": "AUDIO", "tokenCount": 300}],
+        "candidatesTokensDetails": [{"modality": "AUDIO", "tokenCount": 60}],
+    },
+}  # fmt: skip
+CHATS = {
+    "/chat/completions": {"messages": HELLO},
+    "/messages": {"messages": HELLO, "max_tokens": 500},
+    "/responses": {"input": "Hello"},
+    "/v1beta": {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]},
+}
+
+
+@pytest.mark.parametrize("path", CHATS)
+@pytest.mark.parametrize("format", SOUNDS)
+@pytest.mark.parametrize("stream", [False, True])
+def test_sound_in_a_chat_costs_what_sound_costs(
+    gateway: Any, make_provider: Any, make_key: Any, format: str, path: str, stream: bool
+) -> None:
+    with sim.SimulatorThread(format=format) as upstream:
+        make_provider("vendor", upstream.url, format=format, models=("large",))
+        ProviderModel.objects.update(
+            input_price=D(10), output_price=D(100), audio_input_price=D(1000), audio_output_price=D(5000)
+        )
+        client = Client(gateway, make_key())
+        gateway.settle()
+        upstream.plays(sim.chat("hi", usage=SOUNDS[format], usage_when="always"))
+        body = CHATS[path] | {"model": "vendor/large", "stream": stream}
+        if path == "/v1beta":
+            body = CHATS[path]
+            verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
+            path = f"{gateway.url.removesuffix('/v1')}/v1beta/models/vendor/large:{verb}"
+        assert client.http.post(path, json=body).status_code == 200
+        client.http.close()
+        [record] = gateway.records(1)
+    assert record.cost_usd == D("0.611")

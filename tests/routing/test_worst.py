@@ -84,3 +84,22 @@ def test_a_unit_that_nothing_bounds_is_none() -> None:
     assert Demand("transcription", b"", most=lambda: Units(seconds=Decimal(6000))).worst(ATTEMPT, by_minute) == Decimal(
         "0.6"
     )
+
+
+def test_a_chat_may_be_heard_drawn_or_spoken_at_the_dearest_price() -> None:
+    said = demand(messages="x" * 10, max_tokens=1)
+    text = Price(input=Decimal(1), output=Decimal(2))
+    dear = Price(
+        input=Decimal(1),
+        output=Decimal(2),
+        per={"audio_input": Decimal(3), "image_output": Decimal(5), "audio_output": Decimal(6)},
+    )
+    threefold = Price(input=Decimal(3), output=Decimal(6))
+    cheap = Price(input=Decimal(1), output=Decimal(2), per={"audio_input": Decimal(0), "image_output": Decimal(1)})
+    assert said.worst(ATTEMPT, dear) == said.worst(ATTEMPT, threefold)
+    assert said.worst(ATTEMPT, cheap) == said.worst(ATTEMPT, text)
+
+
+def test_speech_may_be_counted_in_tokens_of_sound() -> None:
+    price = Price(input=Decimal(0), output=Decimal(1), per={"audio_output": Decimal(20)})
+    assert Demand("speech", b"").worst(ATTEMPT, price) == 8192 * Decimal("0.00002")

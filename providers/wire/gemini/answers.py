@@ -10,7 +10,7 @@ import msgspec
 
 from providers.wire.errors import Kind, UpstreamFailure
 from providers.wire.gemini.errors import error_from
-from providers.wire.types import Json, Proof, Usage
+from providers.wire.types import Json, Proof, Usage, parts_of
 
 FAMILY = "gemini"
 # finishReason → ours; ``broken`` are faults of the model that another try may not have.
@@ -118,6 +118,9 @@ NOTHING_SAID: Final = "The provider's reply has no content."
 
 
 # -- usage -------------------------------------------------------------------------------------------------------------
+HEARD = ("promptTokensDetails", "toolUsePromptTokensDetails")
+
+
 def usage_in(given: Json) -> Usage | None:
     """``usageMetadata``, whose candidates do not contain the thoughts; None when it counts nothing."""
     if not isinstance(given, dict):
@@ -130,8 +133,22 @@ def usage_in(given: Json) -> Usage | None:
     if not prompt and not output:
         return None
     return Usage(
-        input=prompt + tools, cached=number(given.get("cachedContentTokenCount")), output=output, reasoning=thoughts
+        input=prompt + tools,
+        cached=number(given.get("cachedContentTokenCount")),
+        output=output,
+        reasoning=thoughts,
+        units=parts_of(
+            audio_input=max(sum(_of(given, "AUDIO", *HEARD)) - sum(_of(given, "AUDIO", "cacheTokensDetails")), 0),
+            image_output=sum(_of(given, "IMAGE", "candidatesTokensDetails")),
+            audio_output=sum(_of(given, "AUDIO", "candidatesTokensDetails")),
+        ),
     )
+
+
+def _of(given: dict[str, Json], modality: str, *names: str) -> list[int]:
+    """Tokens of one kind; the prompt's details contain those that came from the cache."""
+    rows = [row for name in names if name in given for row in objects(given[name])]
+    return [number(row.get("tokenCount")) for row in rows if row.get("modality") == modality]
 
 
 def usage_out(usage: Usage) -> dict[str, int]:

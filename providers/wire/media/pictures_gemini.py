@@ -114,7 +114,5 @@ def _usage(given: Sequence[Json]) -> Usage | None:
         output=sum(usage.output for usage in known),
         reasoning=sum(usage.reasoning for usage in known),
     )
-    told = [one.get("candidatesTokensDetails") for one in given if isinstance(one, dict)]
-    rows = [row for details in told for row in answers.objects(details)]
-    drawn = sum(answers.number(row.get("tokenCount")) for row in rows if row.get("modality") == "IMAGE")
+    drawn = sum(usage.units.image_output for usage in known if usage.units is not None)
     return with_units(whole, image_output=drawn) if drawn else whole

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from providers.wire.errors import Kind, Refusal, UpstreamFailure
 from providers.wire.frames import EventSplitter, FrameTooLong, payload
-from providers.wire.types import Usage
+from providers.wire.types import Units, Usage, parts_of
 
 Raw = msgspec.Raw
 Fields = dict[str, Raw]
@@ -229,6 +229,8 @@ class _Details(msgspec.Struct, gc=False):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
+    image_tokens: int | None = None
 
 
 class _Usage(msgspec.Struct, gc=False):
@@ -260,6 +262,15 @@ def usage_of(raw: Raw | bytes) -> Usage:
         cache_write=_at_least_zero(inside.cache_write_tokens),
         output=_at_least_zero(said.completion_tokens),
         reasoning=_at_least_zero(made.reasoning_tokens),
+        units=_units(inside, made) if inside.audio_tokens or made.audio_tokens or made.image_tokens else None,
+    )
+
+
+def _units(inside: _Details, made: _Details) -> Units | None:
+    return parts_of(
+        audio_input=_at_least_zero(inside.audio_tokens),
+        image_output=_at_least_zero(made.image_tokens),
+        audio_output=_at_least_zero(made.audio_tokens),
     )
 
 

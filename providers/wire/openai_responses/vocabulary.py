@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from providers.wire.types import Citation, Json, Proof, Usage
+from providers.wire.types import Citation, Json, Proof, Usage, parts_of
 
 FAMILY = "openai_responses"
 FILE_FAMILIES = ("", "openai_chat", FAMILY)  # one vendor's file ids, in both of its formats
@@ -58,6 +58,11 @@ def usage_of(said: Json) -> Usage | None:
         cache_write=count(inside.get("cache_write_tokens")),
         output=count(said.get("output_tokens")),
         reasoning=count(made.get("reasoning_tokens")),
+        units=parts_of(
+            audio_input=count(inside.get("audio_tokens")),
+            image_output=count(made.get("image_tokens")),
+            audio_output=count(made.get("audio_tokens")),
+        ),
     )
     return usage if usage.input or usage.output else None
 
