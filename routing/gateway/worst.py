@@ -66,8 +66,8 @@ class Demand(msgspec.Struct, eq=False):
             return Demand(self.operation, *leaving, self.most).worst(attempt, price)
         entry, known = attempt.entry, attempt.entry.models.get(attempt.model)
         prompt = self._tokens(BOUND_BYTES)
-        if known is not None and known.context is not None:
-            prompt = min(prompt, known.context)
+        if known is not None and known.context is not None and self.operation not in SERVICES:
+            prompt = min(prompt, known.context * self._prompts())
         output = self._output(entry, known.max_output if known is not None else None)
         if self.operation in SERVICES and price.per:
             return self._of_service(prompt, output, price)
@@ -92,7 +92,10 @@ class Demand(msgspec.Struct, eq=False):
             return OUTPUTS[self.operation] * (_times(self.fields) if self.operation == "images" else 1)
         stated = _stated(self.fields, *entry.request.drop)
         each = min(stated, most) if stated and most else stated or most or DEFAULT_OUTPUT
-        return each * _times(self.fields)
+        return each * _times(self.fields) * self._prompts()
+
+    def _prompts(self) -> int:
+        return _prompts(self.fields.get("prompt")) if self.operation == "completions" else 1
 
     def _tokens(self, bytes_per_token: int) -> int:
         if self.operation == "count":
@@ -127,6 +130,16 @@ def _times(fields: Mapping[str, object]) -> int:
         if name in fields:
             most = max(most, _number(fields[name]) or 0)
     return min(most, MOST_TIMES)
+
+
+def _prompts(prompt: object) -> int:
+    """How many prompts a completion answers, each for itself: a list of numbers is one."""
+    if not isinstance(prompt, msgspec.Raw):
+        prompt = msgspec.Raw(msgspec.json.encode(prompt))
+    if not bytes(prompt).startswith(b"["):
+        return 1
+    first = [bytes(one)[:1] for one in msgspec.json.decode(prompt, type=list[msgspec.Raw])]
+    return len(first) if any(mark in b'"[{' for mark in first) else 1
 
 
 def _within(fields: Mapping[str, object], *names: str) -> int | None:

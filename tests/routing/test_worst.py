@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
 
-from providers.entry import Price
+from providers.entry import Model, Price
+from providers.upstream import Attempt
 from providers.wire.types import Units
 from routing.gateway.worst import Demand
 from tests.routing.samples import attempt
 
 ATTEMPT = attempt()
+SMALL = Attempt(replace(ATTEMPT.entry, models={"large": Model(id="large", context=100)}), ATTEMPT.link, "large")
 PRICE = Price(input=Decimal(1), output=Decimal(1000))
 
 
@@ -36,6 +39,11 @@ def output(found: Demand) -> int:
         ("chat", {"max_output_tokens": 9}, 9),
         ("chat", {"max_tokens": 7, "n": 3}, 21),
         ("completions", {"max_tokens": 7, "best_of": 4, "n": 2}, 28),
+        ("completions", {"prompt": ["x"] * 100, "max_tokens": 7}, 700),
+        ("completions", {"prompt": [[1, 2], [3]], "max_tokens": 7, "best_of": 4, "n": 2}, 56),
+        ("completions", {"prompt": [1, 2, 3], "max_tokens": 7}, 7),
+        ("completions", {"prompt": [], "max_tokens": 7}, 7),
+        ("completions", {"prompt": "[x]", "max_tokens": 7}, 7),
         ("chat", {"generationConfig": {"maxOutputTokens": 5, "candidateCount": 2}}, 10),
         ("chat", {}, 4096),
         ("chat", {"max_tokens": None, "n": None}, 4096),
@@ -103,3 +111,19 @@ def test_a_chat_may_be_heard_drawn_or_spoken_at_the_dearest_price() -> None:
 def test_speech_may_be_counted_in_tokens_of_sound() -> None:
     price = Price(input=Decimal(0), output=Decimal(1), per={"audio_output": Decimal(20)})
     assert Demand("speech", b"").worst(ATTEMPT, price) == 8192 * Decimal("0.00002")
+
+
+@pytest.mark.parametrize(
+    ("operation", "fields", "tokens"),
+    [
+        ("chat", {"messages": "x" * 1000}, 100),
+        ("completions", {"prompt": "x" * 1000}, 100),
+        ("completions", {"prompt": ["x" * 500] * 3}, 300),
+        ("embeddings", {"input": ["x" * 500] * 3}, 760),
+        ("rerank", {"documents": ["x" * 500] * 3}, 760),
+    ],
+)
+def test_a_models_context_bounds_each_prompt(operation: str, fields: dict[str, Any], tokens: int) -> None:
+    price = Price(input=Decimal(1_000_000), output=Decimal(0))
+    worst = demand(operation, **fields).worst(SMALL, price)
+    assert worst is not None and tokens <= worst <= tokens + 5
