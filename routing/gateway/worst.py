@@ -26,7 +26,7 @@ SERVICES = OUTPUTS.keys() - {"count"}  # priced by the unit, some of them
 LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens", "maxOutputTokens")
 TIMES = ("n", "best_of", "candidateCount")  # how many answers
 WITHIN = ("generationConfig", "generation_config")  # where Gemini says it
-MOST_TIMES = 128
+MOST_NUMBER, MOST_OUTPUT = 10**9, 10**11  # beyond what any budget pays, and small enough for its counters
 BOUND_BYTES, USUAL_BYTES = 2, 4  # per token
 RECORDING_BYTES = 100  # of sound per token
 EMBEDDED = re.compile(rb"[A-Za-z0-9+/]{2000,}")  # pictures, sound and documents inside JSON
@@ -92,7 +92,7 @@ class Demand(msgspec.Struct, eq=False):
             return OUTPUTS[self.operation] * (_times(self.fields) if self.operation == "images" else 1)
         stated = _stated(self.fields, *entry.request.drop)
         each = min(stated, most) if stated and most else stated or most or DEFAULT_OUTPUT
-        return each * _times(self.fields) * self._prompts()
+        return min(each * _times(self.fields) * self._prompts(), MOST_OUTPUT)
 
     def _prompts(self) -> int:
         return _prompts(self.fields.get("prompt")) if self.operation == "completions" else 1
@@ -129,7 +129,7 @@ def _times(fields: Mapping[str, object]) -> int:
     for name in TIMES:
         if name in fields:
             most = max(most, _number(fields[name]) or 0)
-    return min(most, MOST_TIMES)
+    return most
 
 
 def _prompts(prompt: object) -> int:
@@ -143,6 +143,7 @@ def _prompts(prompt: object) -> int:
 
 
 def _within(fields: Mapping[str, object], *names: str) -> int | None:
+    most = 0
     for place in WITHIN:
         if place not in fields:
             continue
@@ -153,13 +154,24 @@ def _within(fields: Mapping[str, object], *names: str) -> int | None:
             except msgspec.MsgspecError:
                 continue
         if isinstance(inner, Mapping):
-            return next((number for name in names if (number := _number(inner.get(name)))), None)
-    return None
+            most = max(most, *(_number(inner.get(name)) or 0 for name in names))
+    return most or None
 
 
 def _number(value: object) -> int | None:
-    """A positive whole number; what is none bounds nothing."""
+    """A positive whole number, also one written as text, with a fraction of zero or an exponent, as proto3's JSON and
+    many a reader take it; what is none bounds nothing."""
     if value is None:
         return None
     word = bytes(value) if isinstance(value, msgspec.Raw) else str(value).encode("utf-8", "replace")
-    return int(word) if word.isdigit() and len(word) < 10 else None
+    return int(word) if word.isdigit() and len(word) < 10 else _odd_number(value)
+
+
+def _odd_number(value: object) -> int | None:
+    try:
+        read = msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
+        number = Decimal(str(read))
+        whole = number.is_finite() and number == number.to_integral_value()
+    except (ArithmeticError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
+        return None
+    return int(min(number, Decimal(MOST_NUMBER))) if whole and number > 0 else None
