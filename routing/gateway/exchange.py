@@ -240,9 +240,7 @@ class Exchange(Struct, kw_only=True, eq=False):
             finally:
                 reader = opened.reader
                 usage, opening = reader.usage, reader.opening
-                if (
-                    usage is not None and not reader.finished
-                ):  # of what was said by then, as Gemini tells it
+                if usage is not None and not reader.finished:  # of what was said by then, as Gemini tells it
                     usage, opening = None, usage
                 self.record.settle(usage, prepared.body, reader.sample(), opening=opening)
             await self.told()

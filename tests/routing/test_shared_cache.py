@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import redis
 
+from providers.wire.errors import Refusal
 from routing.gateway.replay import open_repeats
+from routing.gateway.replay.elsewhere import Elsewhere, Job
 from routing.gateway.replay.kept import Kept
 from routing.gateway.replay.shared import PREFIX, SharedShelf
+from routing.state import Errand, Stands
 from tests.routing.state.servers import OwnRedis
 
 TIMEOUT = 10  # seconds: a server that stands still for a while with the whole machine is not away
@@ -97,3 +101,29 @@ async def test_a_repeated_request_finds_its_answer_as_soon_as_redis_is_back() ->
         await repeats.aclose()
     finally:
         own.stop()
+
+
+class _Told:
+    """Others who say in turn how it stands; a shelf that has nothing."""
+
+    def __init__(self, *stands: Stands) -> None:
+        self.stands = list(stands)
+
+    async def claim(self, name: str, digest: str, waited: str) -> Errand:
+        return Errand(self.stands.pop(0), "holder", left=5.0)
+
+    async def get(self, key: str) -> None:
+        return None
+
+
+async def test_an_answer_that_went_with_its_redis_is_made_again() -> None:
+    """Between "it is done" and the look for it Redis was emptied, or went: asked again it knows of nothing."""
+    told: Any = _Told(Stands.DONE, Stands.MINE)
+    assert isinstance(await Elsewhere(told, told).first("key:1", "again", "digest"), Job)
+
+
+async def test_an_answer_that_is_not_kept_is_not_made_again() -> None:
+    told: Any = _Told(Stands.DONE, Stands.DONE)
+    with pytest.raises(Refusal) as refused:
+        await Elsewhere(told, told).first("key:1", "again", "digest")
+    assert (refused.value.status, refused.value.code) == (409, "idempotent_answer_not_kept")

@@ -44,7 +44,7 @@ class Elsewhere:
         Raises Refusal: the key stands for another request, or what the first was told who failed.
         """
         name = hashlib.sha256(f"{scope}\0{key}".encode()).hexdigest()
-        waited, pause = "", FIRST_PAUSE
+        waited, pause, missed = "", FIRST_PAUSE, False
         while True:
             errand = await self._others.claim(name, digest, waited)
             match errand.stands:
@@ -60,6 +60,8 @@ class Elsewhere:
                     raise _refusal(errand.words)
                 case Stands.DONE if (kept := await self._shelf.get(errand.holder)) is not None:
                     return kept, errand.left
+                case Stands.DONE if not missed:  # Redis may have been emptied or gone since it said so
+                    missed = True
                 case _:  # made already: not again, though nobody can tell the answer
                     raise not_kept()
 
