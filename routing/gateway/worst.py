@@ -16,6 +16,7 @@ from providers.entry import Entry, Price
 from providers.prices import cost, dearest
 from providers.upstream import Attempt
 from providers.wire.types import Units, Usage
+from routing.gateway.elsewhere import PICTURE_TOKENS, named
 
 DEFAULT_OUTPUT = 4096  # tokens, where neither the client nor the model's data says how much may come
 # Of operations beside chat; none of them takes a limit from the client.
@@ -60,14 +61,19 @@ class Demand(msgspec.Struct, eq=False):
         return self._tokens(USUAL_BYTES) + min(stated or 0, DEFAULT_OUTPUT)
 
     def worst(self, attempt: Attempt, price: Price) -> Decimal | None:
-        """USD the request costs at most at this price; None when the price lacks a class that may be needed."""
+        """USD the request costs at most at this price; None when the price lacks a class that may be needed, or nothing
+        bounds what the request only names (a document by its address, to a model whose context is not known)."""
         leaving = self.leaving(attempt) if self.leaving is not None else None
         if leaving is not None:
             return Demand(self.operation, *leaving, self.most).worst(attempt, price)
         entry, known = attempt.entry, attempt.entry.models.get(attempt.model)
-        prompt = self._tokens(BOUND_BYTES)
-        if known is not None and known.context is not None and self.operation not in SERVICES:
-            prompt = min(prompt, known.context * self._prompts())
+        context = known.context if known is not None and self.operation not in SERVICES else None
+        pictures, boundless = named(self.fields) if self.operation == "chat" else (0, False)
+        if boundless and context is None:
+            return None
+        prompt = self._tokens(BOUND_BYTES) + pictures * PICTURE_TOKENS
+        if context is not None:
+            prompt = context if boundless else min(prompt, context * self._prompts())
         output = self._output(entry, known.max_output if known is not None else None)
         if self.operation in SERVICES and price.per:
             return self._of_service(prompt, output, price)

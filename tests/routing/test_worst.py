@@ -122,6 +122,62 @@ def test_speech_may_be_counted_in_tokens_of_sound() -> None:
     assert Demand("speech", b"").worst(ATTEMPT, price) == 8192 * Decimal("0.00002")
 
 
+LINK = "https://files.example/large"
+NAMED: list[tuple[dict[str, Any], bool]] = [
+    ({"type": "image_url", "image_url": {"url": LINK}}, True),
+    ({"type": "input_image", "image_url": LINK}, True),
+    ({"type": "input_image", "file_id": "file-1"}, True),
+    ({"type": "input_file", "file_url": LINK}, False),
+    ({"type": "file", "file": {"file_id": "file-1"}}, False),
+    ({"type": "file", "file": {"file_data": LINK}}, False),
+    ({"type": "input_audio", "input_audio": {"data": LINK}}, False),
+    ({"type": "video_url", "video_url": {"url": LINK}}, False),
+    ({"type": "image", "source": {"type": "url", "url": LINK}}, True),
+    ({"type": "document", "source": {"type": "url", "url": LINK}}, False),
+    ({"type": "document", "source": {"type": "file", "file_id": "file_1"}}, False),
+    ({"fileData": {"mimeType": "image/png", "fileUri": LINK}}, True),
+    ({"file_data": {"mime_type": "video/mp4", "file_uri": LINK}}, False),
+]
+
+
+@pytest.mark.parametrize("read", [False, True])
+@pytest.mark.parametrize("place", ["content", "parts", "output"])
+@pytest.mark.parametrize(("part", "picture"), NAMED)
+def test_what_is_only_named_is_more_than_its_address(
+    part: dict[str, Any], picture: bool, place: str, read: bool
+) -> None:
+    turns: dict[str, Any] = {"messages": [{"role": "user", place: [{"type": "text", "text": "Look:"}, part]}]}
+    asked = Demand("chat", b"", turns) if read else demand(**turns)
+    price = Price(input=Decimal(1_000_000), output=Decimal(0))
+    found = asked.worst(ATTEMPT, price)
+    assert (found is not None and 50_000 <= found < 51_000) if picture else found is None
+    assert asked.worst(SMALL, price) == 100
+
+
+@pytest.mark.parametrize("name", ["cachedContent", "cached_content", "previous_response_id", "conversation"])
+def test_what_the_vendor_keeps_is_bounded_by_the_context_alone(name: str) -> None:
+    price = Price(input=Decimal(1_000_000), output=Decimal(0))
+    kept = demand(contents=[], **{name: "kept-1"})
+    assert (kept.worst(ATTEMPT, price), kept.worst(SMALL, price)) == (None, 100)
+    assert demand(contents=[], **{name: None}).worst(ATTEMPT, price) is not None
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw=="}},
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw=="}},
+        {"type": "text", "text": LINK, "annotations": [{"type": "file_citation", "file_id": "file-1"}]},
+        {"type": "tool_use", "input": {"image_url": LINK, "file_id": "mine"}},
+        {"type": "search_result", "source": LINK, "content": []},
+    ],
+)
+def test_what_is_sent_counts_by_its_length(part: dict[str, Any]) -> None:
+    price = Price(input=Decimal(1_000_000), output=Decimal(0))
+    found = demand(messages=[{"role": "user", "content": [part]}]).worst(ATTEMPT, price)
+    assert found is not None and found < 200
+
+
 @pytest.mark.parametrize(
     ("operation", "fields", "tokens"),
     [
