@@ -132,6 +132,10 @@ class Asking:
             self._prepared = (attempt, lane, lane.prepare(attempt))
         return self._prepared[1:]
 
+    def let_go(self) -> None:
+        """Nobody is asked any more. The lane tells us what was said, so that each would keep the other in memory."""
+        self._prepared = None
+
     def lane(self, attempt: Attempt) -> Lane:
         """How this attempt is asked and its answer told."""
         peek, canonical = self.seen_by(attempt), self.canonical

@@ -98,10 +98,13 @@ class Exchange(Struct, kw_only=True, eq=False):
     async def _ask(self, asking: Asking, body: bytes) -> None:
         """Have somebody answer."""
         ticket = self.begin(asking.model, asking.demand(body), asking)
-        if self.call.endpoint.operation == "count":
-            await count(self, asking, ticket)
-        else:
-            await (self._stream(asking, ticket) if asking.stream else self._whole(asking, ticket))
+        try:
+            if self.call.endpoint.operation == "count":
+                await count(self, asking, ticket)
+            else:
+                await (self._stream(asking, ticket) if asking.stream else self._whole(asking, ticket))
+        finally:
+            asking.let_go()
 
     @property
     def rules(self) -> tuple[Rule, ...]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
+import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,8 +16,11 @@ import openai
 import pytest
 from google.genai import errors
 
+from routing.gateway.asking import Asking
+from routing.gateway.exchange import Exchange
 from tests import simulator as sim
-from tests.pairs.conftest import KEY, UPSTREAMS, Bench, clients, each, streams, upstreams
+from tests.fixtures import PATIENCE
+from tests.pairs.conftest import KEY, UPSTREAMS, Bench, clients, each, pairs, streams, upstreams
 from tests.pairs.words import Spec, Wish
 
 CLOCK = {"type": "function", "name": "get_time", "parameters": {"type": "object", "properties": {}}, "strict": False}
@@ -371,3 +377,22 @@ def test_who_leaves_in_the_middle_pays_what_was_said(bench: Bench, upstream: str
                 break
     [row] = bench.records()
     assert row.output_tokens > 30
+
+
+@streams
+@pairs
+def test_a_request_is_freed_when_it_is_over(bench: Bench, client: str, upstream: str, stream: bool) -> None:
+    """Not when the collector comes by: one of 60 KB is read into a megabyte of values."""
+    gc.collect()
+    gc.disable()
+    try:
+        talk = bench.talk(client, upstream)
+        talk.say("Hello")
+        talk.ask(stream=stream)
+        bench.records()
+        deadline = time.monotonic() + PATIENCE
+        while any(isinstance(one, Asking | Exchange) for one in gc.get_objects()):
+            assert time.monotonic() < deadline, "the request is still there"
+            threading.Event().wait(0.01)
+    finally:
+        gc.enable()
