@@ -1,9 +1,8 @@
 """uvicorn's HTTP/1.1 on httptools, with what every request pays for done once instead of several times.
 
-Measured, of a small request with all limits on: the head of a reply leaves in one write with what follows (ASGI has
-servers wait for it, uvicorn does not; a write that wakes the client costs 15 µs), is checked as a whole and not header
-by header (8 µs), waiting for the client asks the system for no process id (8 µs on Python 3.11), and a body that comes
-in one piece is not copied.
+The head of a reply leaves in one write with what follows (ASGI has servers wait for it, uvicorn does not) and is
+checked as a whole, not header by header; waiting for the client asks the system for no process id, as Python 3.11 does;
+a body that comes in one piece is not copied. Measured together, of a small request with all limits on: 4 % of its CPU.
 """
 
 from __future__ import annotations

@@ -226,8 +226,8 @@ class Gateway:
 
 
 class Deadlines:
-    """One timer for the deadlines of all requests. It rings within a quarter of a second of them: a timer for each, to
-    the millisecond, costs every request 5 µs."""
+    """One timer for the deadlines of all requests, which are minutes away and hardly ever met. It rings within a
+    quarter of a second of them, and no request has to set and cancel one of its own."""
 
     STEP = 0.25
 
