@@ -1,0 +1,29 @@
+"""Which provider answers: client keys, combos, aliases, limits, budgets, the gateway's switches, and their version."""
+
+from providers.choosing import Strategy as Strategy
+from routing.models.addresses import AddressMode as AddressMode
+from routing.models.addresses import IpRule as IpRule
+from routing.models.budgets import TAKEN_PERIOD as TAKEN_PERIOD
+from routing.models.budgets import Budget as Budget
+from routing.models.budgets import Period as Period
+from routing.models.budgets import is_time_zone as is_time_zone
+from routing.models.keys import ENDPOINTS as ENDPOINTS
+from routing.models.keys import ApiKey as ApiKey
+from routing.models.keys import TeamAccess as TeamAccess
+from routing.models.keys import _everything as _everything
+from routing.models.keys import known_endpoints as known_endpoints
+from routing.models.keys import list_of_texts as list_of_texts
+from routing.models.limits import Limit as Limit
+from routing.models.limits import Scope as Scope
+from routing.models.names import Alias as Alias
+from routing.models.names import Combo as Combo
+from routing.models.names import ComboStep as ComboStep
+from routing.models.names import one_name as one_name
+from routing.models.settings import LONGEST_NOTICE as LONGEST_NOTICE
+from routing.models.settings import GatewaySettings as GatewaySettings
+from routing.models.state import ConfigVersion as ConfigVersion
+from routing.models.state import HealthState as HealthState
+from routing.models.state import first_version as first_version
+from routing.shaping import CacheFlush as CacheFlush
+from routing.shaping import CacheSettings as CacheSettings
+from routing.shaping import Policy as Policy
