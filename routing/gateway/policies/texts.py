@@ -20,6 +20,13 @@ ROLES: Mapping[str, str] = {
     "system": "system", "developer": "system", "assistant": "assistant", "model": "assistant", "tool": "tool",
     "function": "tool",
 }  # fmt: skip
+# Where else words may be, and what says that they are not to be touched, in a message whose content is a text.
+BESIDE = frozenset(
+    (
+        "type", "output", "thought", "text", "title", "context", "parts", "functionResponse", "function_response",
+        "source",
+    )
+)  # fmt: skip
 SEALED = frozenset(("thinking", "redacted_thinking", "reasoning", "tool_use", "function_call", "server_tool_use"))
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -97,12 +104,12 @@ def _messages(value: Any, role: str, change: Change) -> Any:
 def _message(value: Any, change: Change) -> Any:
     if not isinstance(value, dict):
         return _content(value, "user", change)
-    if str(value.get("type", "")).endswith("_output") and "output" in value:
-        return value | {"output": _content(value["output"], "tool", change)}
     said, content = value.get("role"), value.get("content")
     role = ROLES.get(said, "user") if isinstance(said, str) else "user"
-    if len(value) == 2 and said is not None and isinstance(content, str):  # as most are
-        return {"role": said, "content": change(role, content)}
+    if isinstance(content, str) and BESIDE.isdisjoint(value):  # as most are
+        return value | {"content": change(role, content)}
+    if str(value.get("type", "")).endswith("_output") and "output" in value:
+        return value | {"output": _content(value["output"], "tool", change)}
     return _content(value, role, change)
 
 
