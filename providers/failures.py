@@ -1,13 +1,13 @@
-"""Whose fault a failure is, and what follows: status, code and words → Kind → consequence. Tables first."""
+"""Whose fault a failure is, and what follows: status, code and words → Kind → consequence. Tables first; the words are
+in ``blame``."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
+from providers.blame import by_words
 from providers.wire.errors import Kind, UpstreamFailure
 
 
@@ -128,107 +128,6 @@ BY_CODE: Mapping[str, Kind] = {
     "UnrecognizedClientException": Kind.AUTH,
 }
 
-_A_MODEL = r"(?:(?:this|the|that|your|certain|some|selected|requested) ){0,3}models?\b"
-_ABILITIES = (
-    r"(?:tools?|tool[ _](?:use|calls?|calling|choice)|function calling|images?|image[ _](?:input|url)s?|audio|video"
-    r"|thinking|reasoning|streaming|json mode|structured outputs?|response_format)"
-)
-_MAX_TOKENS = r"max_(?:completion_|output_)?tokens"
-
-# Words that tell more than a 400 does. Only failures that blame the model or the account move on to the next one; a
-# word that a vendor may as well say of a parameter must be of a kind that rests nothing, or one request rests a
-# connection for everybody. Whose words they are is not ours to trust: possessive and bounded repetitions keep a search
-# linear.
-BY_WORDS: tuple[tuple[re.Pattern[str], Kind], ...] = (
-    (
-        re.compile(
-            r"(maximum|max) (context|prompt|input) length|context (window|length of|size)|prompt is too long"
-            r"|too many tokens|token count.{0,40}exceeds|reduce the length of the (messages|prompt|input)",
-            re.I,
-        ),
-        Kind.CONTEXT_LENGTH,
-    ),
-    # What this model cannot do, and another one may. Before MODEL: "not a chat model and thus not supported in …".
-    (
-        re.compile(
-            r"(?<!schema )\b(?:does|do)(?: not|n['’]t) (?:currently |yet )?support\b"
-            rf"|\b(?:un|not |n['’]t )(?:supported|enabled|available|allowed|permitted) (?:with|by|on|for|in) {_A_MODEL}"
-            rf"|\b(?:{_ABILITIES}|parameters?|throughput)\b[^.:;]{{0,40}}?(?: not|n['’]t) (?:supported|enabled)\b"
-            rf"|(?:not|n['’]t) supported (?:for|with|in) (?:{_ABILITIES}|the v1/)"
-            rf"|\bdeprecated for {_A_MODEL}|\bonly supported (?:by|with|on|in)\b|unknown variant `?image_url"
-            r"|\bmodel only (?:supports|works|accepts)\b|\bmandatory for this (?:model|endpoint)\b"
-            r"|\b(?:required for|able to process) (?:image|audio|video|file)s?\b|\bat most \d+ (?:image|audio|video)",
-            re.I,
-        ),
-        Kind.UNABLE,
-    ),
-    (
-        re.compile(
-            r"\bnot a (?:chat|completion|multimodal|vision|reasoning) model\b|not accessible via the\b"
-            r"|no endpoints found that (?:support|can handle)|must be verified to\b"
-            r"|requires --(?:jinja|enable-auto-tool-choice)\b",
-            re.I,
-        ),
-        Kind.UNABLE,
-    ),
-    (
-        re.compile(
-            rf"{_MAX_TOKENS}.{{0,30}}too (?:large|high|big)"
-            rf"|{_MAX_TOKENS}[`'\"]? (?:must|should) be (?:less than|at most)"
-            rf"|(?:range of|maximum value for) [`'\"]?{_MAX_TOKENS}|maximum allowed number of output tokens"
-            r"|model supports at most|exceeds the model(?:['’]s)? (?:limit|maximum)|but the supported range is",
-            re.I,
-        ),
-        Kind.UNABLE,
-    ),
-    (
-        re.compile(
-            r"\bmodels?\b(?:/\S++)?+(?:[\s:=]++\S++){0,2}?\s++(?:(?:is|was|has|been|does|could|currently|be)\s+){0,3}"
-            r"(?:not (?:exist|found|supported|available|active|enabled)|unavailable|unsupported"
-            r"|decommissioned|deprecated|retired|discontinued|no longer)"
-            r"|\b(?:unknown|invalid|no such|unsupported) model\b|not a valid model\b"
-            r"|(?:not have|no|without|include) access to (?:the |this )?model\b|not entitled to\b.{0,40}\bmodel\b",
-            re.I,
-        ),
-        Kind.MODEL,
-    ),
-    (
-        re.compile(
-            r"\b(account|organi[sz]ation|workspace|project)\b( has been| was| is)?( permanently| temporarily)?"
-            r" (banned|suspended|deactivated|disabled|terminated|blocked)\b|access has been (revoked|terminated)",
-            re.I,
-        ),
-        Kind.BANNED,
-    ),
-    (
-        re.compile(
-            r"insufficient (balance|credit|funds)|credit balance|(billing|spending|spend) (hard )?limit"
-            r"|(no|out of|used all) (\w+ )?credits|billing (is )?not active|payment required",
-            re.I,
-        ),
-        Kind.CREDIT,
-    ),
-    (
-        re.compile(
-            r"insufficient quota|exceeded your (current|monthly|daily) quota"
-            r"|(usage|monthly|weekly|daily) (hard )?limit",
-            re.I,
-        ),
-        Kind.QUOTA,
-    ),
-    (
-        re.compile(
-            r"(invalid|incorrect|expired|revoked|missing) (api[ _-]?key|(access|auth|bearer)[ _-]?token|credentials?)\b"
-            r"|api[ _-]?key (is |has |was )?(been )?(not valid|not found|invalid|expired|revoked|missing)",
-            re.I,
-        ),
-        Kind.AUTH,
-    ),
-    # Gemini's 400 for where the request came from: another account's, by another proxy, is served.
-    (re.compile(r"user location is not supported", re.I), Kind.PERMISSION),
-    (re.compile(r"rate[ _-]?limit|too many requests|requests per (second|minute|day)", re.I), Kind.RATE_LIMITED),
-    (re.compile(r"overloaded|(at|over|exceeded) capacity|(server|engine|model) is busy", re.I), Kind.OVERLOADED),
-)
 OF_THE_REQUEST = (Kind.CONTEXT_LENGTH, Kind.CONTENT_FILTER, Kind.UNABLE)  # they rest nothing
 # What a kind turns out to be by its words: wherever it comes from, and where only the status says it.
 REFINED: Mapping[Kind, tuple[Kind, ...]] = {
@@ -236,7 +135,6 @@ REFINED: Mapping[Kind, tuple[Kind, ...]] = {
     Kind.PERMISSION: (Kind.BANNED, Kind.CREDIT, Kind.QUOTA, Kind.UNABLE),
 }
 REFINED_STATUS = {**REFINED, Kind.RATE_LIMITED: (Kind.CREDIT, Kind.QUOTA), Kind.MODEL: (Kind.UNABLE,)}
-LONGEST_RETRY_AFTER = 3600.0  # seconds; a vendor that says more is believed up to here
 
 
 def classify(failure: UpstreamFailure, special: Mapping[str, Kind] = {}) -> UpstreamFailure:
@@ -248,7 +146,7 @@ def classify(failure: UpstreamFailure, special: Mapping[str, Kind] = {}) -> Upst
     for table, keys in ((special, (failure.code, failure.type, str(status))), (BY_CODE, (failure.code, failure.type))):
         for key in keys:
             if key is not None and key in table:
-                refined = _by_words(failure.message, REFINED.get(table[key], ())) if table is BY_CODE else None
+                refined = by_words(failure.message, REFINED.get(table[key], ())) if table is BY_CODE else None
                 failure.kind = refined or table[key]
                 return failure
     failure.kind = _by_status(failure, status)
@@ -263,59 +161,13 @@ def _status_in(code: str | None) -> int | None:
 def _by_status(failure: UpstreamFailure, status: int | None) -> Kind:
     if status is None:
         # The vendor's own word for a failure after the head of its reply is often only a type; without it, its fault.
-        return _by_words(failure.message) or failure.kind
+        return by_words(failure.message) or failure.kind
     known = BY_STATUS.get(status)
     if known is not None:
-        return _by_words(failure.message, REFINED_STATUS.get(known, ())) or known
+        return by_words(failure.message, REFINED_STATUS.get(known, ())) or known
     if status >= 500:
-        return _by_words(failure.message) or Kind.SERVER
+        return by_words(failure.message) or Kind.SERVER
     if failure.param and failure.param != "model":
         # The vendor names the field and may repeat what the client wrote in it: its words then blame nobody else.
-        return _by_words(failure.message, OF_THE_REQUEST) or Kind.BAD_REQUEST
-    return _by_words(failure.message) or Kind.BAD_REQUEST
-
-
-def _by_words(message: str, only: tuple[Kind, ...] | None = None) -> Kind | None:
-    for pattern, kind in BY_WORDS:
-        if (only is None or kind in only) and pattern.search(message[:2000]):
-            return kind
-    return None
-
-
-def retry_after(headers: Mapping[bytes, bytes], now: float) -> float | None:
-    """Seconds until the vendor wants to be asked again, from ``retry-after(-ms)``; None when it does not say. A moment
-    is read by the vendor's own clock where the reply tells it (``date``), else by ours (``now``, Unix time)."""
-    exact = _number(headers.get(b"retry-after-ms"))
-    if exact is not None:
-        return _within(exact / 1000)
-    value = headers.get(b"retry-after")
-    seconds = _number(value)
-    if value is None or seconds is not None:
-        return _within(seconds) if seconds is not None else None
-    moment = _moment(value)
-    return None if moment is None else _within(moment - vendors_now(headers, now))
-
-
-def vendors_now(headers: Mapping[bytes, bytes], now: float) -> float:
-    """Unix time by the clock of who sent this head; ours, ``now``, where it does not tell."""
-    told = _moment(headers.get(b"date"))
-    return now if told is None else told
-
-
-def _moment(value: bytes | None) -> float | None:
-    """An HTTP date as Unix time."""
-    try:
-        return parsedate_to_datetime(value.decode("latin-1")).timestamp() if value is not None else None
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
-def _number(value: bytes | None) -> float | None:
-    try:
-        return float(value) if value is not None else None
-    except ValueError:
-        return None
-
-
-def _within(seconds: float) -> float | None:
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER) if seconds == seconds else None
+        return by_words(failure.message, OF_THE_REQUEST) or Kind.BAD_REQUEST
+    return by_words(failure.message) or Kind.BAD_REQUEST

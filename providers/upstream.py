@@ -15,7 +15,7 @@ from providers.auth.base import Credential
 from providers.auth.exchange import route_of
 from providers.auth.oauth import Login
 from providers.entry import Entry
-from providers.failures import classify, retry_after, vendors_now
+from providers.failures import classify
 from providers.parameters import filled
 from providers.quota.ear import Ear
 from providers.quota.headers import HeaderReader
@@ -23,6 +23,7 @@ from providers.quota.table import HEADERS
 from providers.ratelimits import until_reset, until_reset_in, used_up
 from providers.transport.base import Outbound, Phase, Reply, Route, Timeouts, TransportError
 from providers.transport.pools import Transports
+from providers.waits import retry_after, vendors_now
 from providers.wire.errors import Kind, UpstreamFailure
 from providers.wire.formats import FORMATS
 from providers.words import clean_words
