@@ -11,6 +11,8 @@ _ABILITIES = (
     r"(?:tools?|tool[ _](?:use|calls?|calling|choice)|function calling|images?|image[ _](?:input|url)s?|audio|video"
     r"|thinking|reasoning|streaming|json mode|structured outputs?|response_format)"
 )
+_ONE_MODEL = r"(?:(?:the|this|that|requested|specified|selected) ){0,2}model\b"
+_ACCOUNT = r"(?:your|this) (?:\w+ )?(?:account|organi[sz]ation|workspace|project|team|plan|tier|subscription|key)\b"
 _MAX_TOKENS = r"max_(?:completion_|output_)?tokens"
 
 # Words that tell more than a 400 does. Only failures that blame the model or the account move on to the next one; a
@@ -18,6 +20,26 @@ _MAX_TOKENS = r"max_(?:completion_|output_)?tokens"
 # connection for everybody. Whose words they are is not ours to trust: possessive and bounded repetitions keep a search
 # linear.
 BY_WORDS: tuple[tuple[re.Pattern[str], Kind], ...] = (
+    # What this account may not use, or not do with what it uses: another account of the same provider may.
+    (
+        re.compile(
+            rf"(?:(?:not|n['’]t) (?:have|include)|\b(?:no|without|lacks?)) access to {_ONE_MODEL}"
+            rf"|(?:not|n['’]t) (?:allowed|authori[sz]ed|permitted) to (?:access|use) {_ONE_MODEL}"
+            rf"|not entitled to\b.{{0,40}}\bmodel\b|must be verified to use {_ONE_MODEL}|\bmodel access is denied\b"
+            r"|\bon resource:? ['\"]?[^\s'\"]{0,300}?(?:/models/|foundation-model/|inference-profile/)",
+            re.I,
+        ),
+        Kind.MODEL,
+    ),
+    (
+        re.compile(
+            rf"\bmust be verified to\b|\b(?:{_ABILITIES}|beta|feature|parameter)\b[^.:;]{{0,60}}?(?: not|n['’]t)"
+            r" (?:yet |currently )?(?:supported|enabled|available|allowed|permitted|included) (?:with|by|on|for|in|to)"
+            rf" {_ACCOUNT}|\b{_ACCOUNT} (?:does|do)(?: not|n['’]t) (?:support|include|allow) {_ABILITIES}\b",
+            re.I,
+        ),
+        Kind.UNENTITLED,
+    ),
     (
         re.compile(
             r"(maximum|max) (context|prompt|input) length|context (window|length of|size)|prompt is too long"
@@ -43,8 +65,7 @@ BY_WORDS: tuple[tuple[re.Pattern[str], Kind], ...] = (
     (
         re.compile(
             r"\bnot a (?:chat|completion|multimodal|vision|reasoning) model\b|not accessible via the\b"
-            r"|no endpoints found that (?:support|can handle)|must be verified to\b"
-            r"|requires --(?:jinja|enable-auto-tool-choice)\b",
+            r"|no endpoints found that (?:support|can handle)|requires --(?:jinja|enable-auto-tool-choice)\b",
             re.I,
         ),
         Kind.UNABLE,
@@ -64,8 +85,7 @@ BY_WORDS: tuple[tuple[re.Pattern[str], Kind], ...] = (
             r"\bmodels?\b(?:/\S++)?+(?:[\s:=]++\S++){0,2}?\s++(?:(?:is|was|has|been|does|could|currently|be)\s+){0,3}"
             r"(?:not (?:exist|found|supported|available|active|enabled)|unavailable|unsupported"
             r"|decommissioned|deprecated|retired|discontinued|no longer)"
-            r"|\b(?:unknown|invalid|no such|unsupported) model\b|not a valid model\b"
-            r"|(?:not have|no|without|include) access to (?:the |this )?model\b|not entitled to\b.{0,40}\bmodel\b",
+            r"|\b(?:unknown|invalid|no such|unsupported) model\b|not a valid model\b",
             re.I,
         ),
         Kind.MODEL,
@@ -103,7 +123,11 @@ BY_WORDS: tuple[tuple[re.Pattern[str], Kind], ...] = (
         Kind.AUTH,
     ),
     # Gemini's 400 for where the request came from: another account's, by another proxy, is served.
-    (re.compile(r"user location is not supported", re.I), Kind.PERMISSION),
+    (re.compile(r"user location is not supported|not available in your (?:country|region)\b", re.I), Kind.PERMISSION),
+    (
+        re.compile(r"\b(?:input|prompt|content|message)s? (?:was|were|ha(?:s|ve) been) flagged\b", re.I),
+        Kind.CONTENT_FILTER,
+    ),
     (re.compile(r"rate[ _-]?limit|too many requests|requests per (second|minute|day)", re.I), Kind.RATE_LIMITED),
     (re.compile(r"overloaded|(at|over|exceeded) capacity|(server|engine|model) is busy", re.I), Kind.OVERLOADED),
 )

@@ -41,6 +41,7 @@ CONSEQUENCES: Mapping[Kind, Consequence] = {
     Kind.CONTEXT_LENGTH: Consequence(skips_model=True),
     Kind.CONTENT_FILTER: Consequence(skips_model=True),
     Kind.UNABLE: Consequence(skips_model=True),
+    Kind.UNENTITLED: Consequence(),  # the account serves other requests for the same model
     Kind.MODEL: Consequence(rest=Rest.MODEL, seconds=120, longest=120),
     Kind.AUTH: Consequence(rest=Rest.CONNECTION, seconds=120, longest=120),
     Kind.PERMISSION: Consequence(rest=Rest.CONNECTION, seconds=120, longest=120),
@@ -88,6 +89,7 @@ BY_CODE: Mapping[str, Kind] = {
     "account_suspended": Kind.BANNED,
     "access_terminated_error": Kind.BANNED,
     "usage_limit_reached": Kind.QUOTA,
+    "usage_not_included": Kind.QUOTA,  # a plan without this use
     "QUOTA_EXHAUSTED": Kind.QUOTA,
     "invalid_api_key": Kind.AUTH,
     "model_not_found": Kind.MODEL,
@@ -99,10 +101,16 @@ BY_CODE: Mapping[str, Kind] = {
     "unsupported_api_for_model": Kind.UNABLE,
     "invalid_function_parameters": Kind.BAD_REQUEST,
     "invalid_json_schema": Kind.BAD_REQUEST,
+    "unsupported_country_region_territory": Kind.PERMISSION,  # of where we ask from: another one has another proxy
     "content_filter": Kind.CONTENT_FILTER,
     "content_policy_violation": Kind.CONTENT_FILTER,
+    "image_content_policy_violation": Kind.CONTENT_FILTER,
+    "bio_policy": Kind.CONTENT_FILTER,
+    "misalignment_policy_violation": Kind.CONTENT_FILTER,
     "rate_limit_exceeded": Kind.RATE_LIMITED,
     "overloaded_error": Kind.OVERLOADED,
+    "server_is_overloaded": Kind.OVERLOADED,
+    "slow_down": Kind.OVERLOADED,
     "rate_limit_error": Kind.RATE_LIMITED,
     "authentication_error": Kind.AUTH,
     "permission_error": Kind.PERMISSION,
@@ -128,13 +136,21 @@ BY_CODE: Mapping[str, Kind] = {
     "UnrecognizedClientException": Kind.AUTH,
 }
 
-OF_THE_REQUEST = (Kind.CONTEXT_LENGTH, Kind.CONTENT_FILTER, Kind.UNABLE)  # they rest nothing
-# What a kind turns out to be by its words: wherever it comes from, and where only the status says it.
+OF_THE_REQUEST = (Kind.CONTEXT_LENGTH, Kind.CONTENT_FILTER, Kind.UNABLE, Kind.UNENTITLED)  # they rest nothing
+# What a kind turns out to be by its words: wherever it comes from, and where only the status says it. Who may not use
+# one model, or do one thing with it, is asked for everything else.
+_OF_ONE_MODEL = (Kind.MODEL, Kind.UNENTITLED)
 REFINED: Mapping[Kind, tuple[Kind, ...]] = {
-    Kind.AUTH: (Kind.BANNED, Kind.CREDIT, Kind.QUOTA),
-    Kind.PERMISSION: (Kind.BANNED, Kind.CREDIT, Kind.QUOTA, Kind.UNABLE),
+    Kind.AUTH: (Kind.BANNED, Kind.CREDIT, Kind.QUOTA, *_OF_ONE_MODEL),
+    Kind.PERMISSION: (Kind.BANNED, Kind.CREDIT, Kind.QUOTA, Kind.CONTENT_FILTER, Kind.UNABLE, *_OF_ONE_MODEL),
+    Kind.UNABLE: (Kind.UNENTITLED,),
+    Kind.MODEL: (Kind.UNENTITLED,),
 }
-REFINED_STATUS = {**REFINED, Kind.RATE_LIMITED: (Kind.CREDIT, Kind.QUOTA), Kind.MODEL: (Kind.UNABLE,)}
+REFINED_STATUS = {
+    **REFINED,
+    Kind.RATE_LIMITED: (Kind.CREDIT, Kind.QUOTA),
+    Kind.MODEL: (Kind.UNENTITLED, Kind.UNABLE),
+}
 
 
 def classify(failure: UpstreamFailure, special: Mapping[str, Kind] = {}) -> UpstreamFailure:

@@ -46,6 +46,7 @@ KINDS: Mapping[str, Promise] = {
     Kind.CONTEXT_LENGTH: _("the conversation is too long for the model"),
     Kind.CONTENT_FILTER: _("the provider's filter refused the content"),
     Kind.UNABLE: _("the model cannot do what was asked of it"),
+    Kind.UNENTITLED: _("the account may not do this"),
     Kind.MODEL: _("the model is unknown there or not open to this account"),
     Kind.AUTH: _("the credential was refused"),
     Kind.PERMISSION: _("the account may not do this"),

@@ -12,6 +12,7 @@ class Kind(StrEnum):
     CONTEXT_LENGTH = "context_length"  # too long for this model
     CONTENT_FILTER = "content_filter"
     UNABLE = "model_unable"  # the model works, and cannot do what this request asks of it
+    UNENTITLED = "not_entitled"  # this account may not do with the model what this request asks; another one may
     MODEL = "model_unavailable"  # unknown, retired or not entitled here
     AUTH = "auth"  # the credential is refused
     PERMISSION = "permission"

@@ -19,6 +19,7 @@ BY_KIND: Mapping[Kind, int] = {
     Kind.CONTEXT_LENGTH: 400,
     Kind.CONTENT_FILTER: 400,
     Kind.UNABLE: 400,
+    Kind.UNENTITLED: 403,
     Kind.MODEL: 404,
     Kind.AUTH: 401,
     Kind.PERMISSION: 403,
@@ -51,7 +52,7 @@ MOST_TELLING = (
     (Kind.BAD_REQUEST, Kind.CONTEXT_LENGTH, Kind.CONTENT_FILTER),
     (Kind.RATE_LIMITED, Kind.OVERLOADED, Kind.QUOTA),
     (Kind.TIMEOUT, Kind.SERVER, Kind.PROTOCOL, Kind.NETWORK),
-    (Kind.UNABLE,),
+    (Kind.UNABLE, Kind.UNENTITLED),
     (Kind.CREDIT, Kind.MODEL, Kind.PERMISSION, Kind.AUTH, Kind.BANNED),
 )
 

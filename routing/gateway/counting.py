@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ESTIMATED = (b"x-omniroute-estimated", b"true")
 TIMEOUTS = Timeouts(connect=5, write=30, first_byte=20, idle=20)  # an estimate soon is worth more than a count late
 # Failures of one credential; after any other the next one would fail as well.
-OF_THE_CREDENTIAL = frozenset((Kind.AUTH, Kind.PERMISSION, Kind.QUOTA, Kind.RATE_LIMITED))
+OF_THE_CREDENTIAL = frozenset((Kind.AUTH, Kind.PERMISSION, Kind.QUOTA, Kind.RATE_LIMITED, Kind.UNENTITLED))
 
 
 async def count(exchange: Exchange, asking: Asking, ticket: Ticket) -> None:
@@ -51,7 +51,7 @@ async def count(exchange: Exchange, asking: Asking, ticket: Ticket) -> None:
             continue
         except UpstreamFailure as failure:
             exchange.tries.abandoned("not_counted", failure)
-            if failure.kind in OF_THE_CREDENTIAL:
+            if failure.kind in OF_THE_CREDENTIAL or failure.status == 403:  # also of one model only
                 continue
             break
         exchange.tries.answered()

@@ -50,6 +50,46 @@ VENDORS: dict[Kind, list[tuple[int, str | None, str | None, str]]] = {
         (405, None, None, "Method Not Allowed"),
         (406, None, None, "Not Acceptable"),
         (500, None, None, "model foo not found"),
+        # What only this account may not use, whatever the status and the code say.
+        (403, None, None, "You do not have access to model gpt-5-pro."),
+        (403, None, "permission_error", "Your account does not have access to the model claude-opus-9."),
+        (403, None, "invalid_request_error", "Project `proj_a1` does not have access to model `gpt-5`"),
+        (403, "AccessDeniedException", None, "You don't have access to the model with the specified model ID."),
+        (
+            403,
+            "AccessDeniedException",
+            None,
+            "Model access is denied due to the user not being authorized to subscribe.",
+        ),
+        (
+            403,
+            "AccessDeniedException",
+            None,
+            "User: arn:aws:iam::1:user/a is not authorized to perform: bedrock:InvokeModel on resource:"
+            " arn:aws:bedrock:us-east-1::foundation-model/anthropic.a-v1:0",
+        ),
+        (
+            403,
+            None,
+            "PERMISSION_DENIED",
+            "Permission 'aiplatform.endpoints.predict' denied on resource '//aiplatform.googleapis.com/projects/p"
+            "/locations/us/publishers/anthropic/models/claude-a' (or it may not exist).",
+        ),
+        (403, None, None, "This key is not entitled to use model foo."),
+        (403, None, None, "Your organization must be verified to use the model `gpt-image-1`."),
+        (403, None, None, "The model gpt-x is not available on your current plan."),
+        (401, None, None, "This key is not allowed to access model foo."),
+        (401, None, "authentication_error", "Your team does not have access to model foo."),
+    ],
+    Kind.UNENTITLED: [
+        (400, "unsupported_value", None, "Your organization must be verified to stream this model."),
+        (400, None, None, "Your organization must be verified to generate reasoning summaries."),
+        (403, None, None, "Your organization must be verified to stream this model."),
+        (404, "model_not_found", None, "Your organization must be verified to stream this model."),
+        (400, None, "invalid_request_error", "The long context beta is not yet available for this subscription."),
+        (400, None, None, "Image input is not enabled for your account."),
+        (403, None, "permission_error", "Streaming is not allowed for this organization."),
+        (400, None, None, "Your current plan does not support tool calling."),
     ],
     Kind.CONTEXT_LENGTH: [
         (400, "context_length_exceeded", None, "Please reduce the length of the messages or completion."),
@@ -85,6 +125,7 @@ VENDORS: dict[Kind, list[tuple[int, str | None, str | None, str]]] = {
         (429, None, None, "You exceeded your current quota, please check your plan and billing details."),
         (429, None, "usage_limit_reached", "The usage limit has been reached"),
         (429, None, None, "You have reached your weekly limit."),
+        (429, "usage_not_included", None, "To use this with your plan, upgrade it."),
     ],
     Kind.CREDIT: [
         (402, None, None, "Insufficient Balance"),
@@ -104,6 +145,11 @@ VENDORS: dict[Kind, list[tuple[int, str | None, str | None, str]]] = {
         (400, "400", "FAILED_PRECONDITION", "User location is not supported for the API use."),
         (423, None, None, "Locked"),
         (451, None, None, "Unavailable For Legal Reasons"),
+        (400, "unsupported_country_region_territory", None, "Country, region, or territory not supported"),
+        (400, "400", "FAILED_PRECONDITION", "The free tier is not available in your country. Please enable billing."),
+        (403, "AccessDeniedException", None, "Your account is not authorized to invoke this API operation."),
+        (403, None, "permission_error", "OAuth authentication is currently not allowed for this organization."),
+        (403, None, None, "Your key may not list models."),
     ],
     Kind.RATE_LIMITED: [
         (
@@ -122,6 +168,8 @@ VENDORS: dict[Kind, list[tuple[int, str | None, str | None, str]]] = {
         (529, None, "overloaded_error", "Overloaded"),
         (425, None, None, "Too Early"),
         (500, None, None, "The server is overloaded or not ready yet."),
+        (500, "server_is_overloaded", None, "Our servers have too much to do."),
+        (400, "slow_down", None, "Please."),
     ],
     Kind.SERVER: [
         (500, None, None, "Internal server error"),
@@ -134,6 +182,11 @@ VENDORS: dict[Kind, list[tuple[int, str | None, str | None, str]]] = {
     ],
     Kind.CONTENT_FILTER: [
         (400, "content_filter", None, "The response was filtered"),
+        (400, "bio_policy", None, "The request was refused."),
+        (400, "image_content_policy_violation", None, "The request was refused."),
+        (400, "misalignment_policy_violation", None, "The request was refused."),
+        (400, "invalid_prompt", None, "Your prompt was flagged as potentially violating our usage policy."),
+        (403, "403", None, "The chosen model requires moderation and your input was flagged for violence."),
     ],
     Kind.UNABLE: [
         (
@@ -143,8 +196,6 @@ VENDORS: dict[Kind, list[tuple[int, str | None, str | None, str]]] = {
             "Unsupported parameter: 'max_tokens' is not supported with this model.",
         ),
         (400, "unsupported_value", None, "Unsupported value: 'temperature' does not support 0.2 with this model."),
-        (400, "unsupported_value", None, "Your organization must be verified to stream this model."),
-        (403, None, None, "Your organization must be verified to use the model `gpt-image-1`."),
         (
             400,
             "unsupported_api_for_model",
@@ -265,6 +316,8 @@ def test_what_vendors_say(status: int, code: str | None, type: str | None, messa
         ("messages", "This model's maximum context length is 8192 tokens.", Kind.CONTEXT_LENGTH),
         ("max_tokens", "max_tokens is too large: 9. This model supports at most 4 completion tokens.", Kind.UNABLE),
         ("tools", "'tools' is not supported with this model.", Kind.UNABLE),
+        ("stream", "Your organization must be verified to stream this model.", Kind.UNENTITLED),
+        ("user", "Invalid value: 'does not have access to model x'.", Kind.BAD_REQUEST),
         ("model", "Invalid model: foo", Kind.MODEL),
     ],
 )
@@ -348,6 +401,11 @@ def test_every_kind_has_consequences() -> None:
         "maximum value for max_",
         "no endpoints found that ",
         " is",
+        "access to the the model",
+        "on resource a",
+        "streaming beta not available for your ",
+        "your plan does not support ",
+        "input was ",
     ],
 )
 def test_hostile_words_cost_little(pattern: Any, bait: str) -> None:

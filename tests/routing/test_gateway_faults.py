@@ -157,6 +157,71 @@ def test_a_window_of_a_plan_that_is_used_up_rests_until_it_begins_again(
     client.http.close()
 
 
+@pytest.fixture
+def accounts(gateway: Any, upstream: Any, make_provider: Any, make_key: Any) -> Iterator[Client]:
+    """Two accounts of ``acme``, with the models large and small; what fails rests."""
+    make_provider("acme", upstream.url, keys=("sk-first", "sk-second"), models=("large", "small"))
+    client = Client(gateway, make_key())
+    gateway.settle()
+    yield client
+    client.http.close()
+
+
+def asked(upstream: Any) -> list[tuple[str, str]]:
+    """(account, model) of each request the provider saw."""
+    return [(str(seen.key).removeprefix("sk-"), str(seen.json["model"])) for seen in upstream.requests]
+
+
+def test_what_one_account_may_not_do_another_is_asked_and_nothing_rests(
+    accounts: Client, gateway: Any, upstream: Any
+) -> None:
+    words = "Your organization must be verified to stream this model."
+    said = {"message": words, "type": "invalid_request_error", "param": "stream", "code": "unsupported_value"}
+    upstream.for_key("sk-first").plays(sim.status(400, {"error": said}), sim.chat("whole"))
+    assert accounts.chat(stream=True).headers["x-omniroute-attempts"] == "2"
+    assert text_of(accounts.chat()) == "whole", "what the account may do it is asked for"
+    assert asked(upstream) == [("first", "large"), ("second", "large"), ("first", "large")]
+    first, second = gateway.records(2)
+    assert [attempt["kind"] for attempt in first.attempts] == ["not_entitled", "ok"] and second.skips == []
+
+
+def test_what_no_account_may_do_is_told_in_the_vendors_words(accounts: Client, upstream: Any) -> None:
+    words = "Your organization must be verified to stream this model."
+    said = {"message": words, "type": "invalid_request_error", "param": "stream", "code": "unsupported_value"}
+    upstream.plays(sim.status(400, {"error": said}), sim.status(400, {"error": said}))
+    reply = accounts.chat(stream=True)
+    assert reply.status_code == 400
+    assert reply.json()["error"] == said | {"message": f"{words} (after 2 attempts)"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "You do not have access to model large.",
+        "Project `proj_1` does not have access to model `large`",
+        "This key is not entitled to use model large.",
+        "You don't have access to the model with the specified model ID.",
+    ],
+)
+def test_a_403_about_one_model_rests_that_model_alone(
+    accounts: Client, gateway: Any, upstream: Any, words: str
+) -> None:
+    refusal = sim.status(403, {"error": {"message": words, "type": "permission_error"}})
+    upstream.for_key("sk-first").plays(refusal, sim.chat("small"))
+    for _ in range(2):
+        assert accounts.chat().status_code == 200
+    assert text_of(accounts.chat(model="acme/small")) == "small"
+    assert asked(upstream) == [("first", "large"), ("second", "large"), ("second", "large"), ("first", "small")]
+    assert gateway.records(3)[0].attempts[0]["kind"] == "model_unavailable"
+
+
+def test_a_403_about_the_account_rests_all_of_it(accounts: Client, upstream: Any) -> None:
+    said = {"message": "OAuth authentication is currently not allowed for this organization."}
+    upstream.for_key("sk-first").plays(sim.status(403, {"error": said}))
+    assert accounts.chat().status_code == accounts.chat(model="acme/small").status_code == 200
+    assert asked(upstream) == [("first", "large"), ("second", "large"), ("second", "small")]
+
+
 def test_a_refused_port_moves_on(gateway: Any, upstream: Any, make_provider: Any, make_key: Any) -> None:
     from routing.models import Combo, ComboStep
 
