@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-import msgspec
-
 from providers.quota.headers import UNIFIED, duration
-from providers.quota.windows import DAY, moment, number
+from providers.wire.figures import number
 
 LONGEST = 3600.0  # seconds that a vendor's head is believed
-LONGEST_WINDOW = 31.0 * DAY  # no plan has a longer one
 A_MOMENT, IN_MILLISECONDS = 1e9, 1e12  # numbers from here on are Unix times, as many write them in OpenAI's names
 LIMITS = Mapping[str, tuple[tuple[bytes, bytes], ...]]
 
@@ -62,25 +59,6 @@ def _resets(headers: Mapping[bytes, bytes]) -> Iterator[bytes]:
 def _none_left(value: bytes | None) -> bool:
     left = number(value.decode("latin-1")) if value is not None else None
     return value is None or (left is not None and left <= 0)
-
-
-def until_reset_in(raw: bytes, now: float) -> float | None:
-    """The same by the body of a refusal, its error or beside it: ``resets_in_seconds``, ``resets_at`` (Codex)."""
-    try:
-        whole = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    for place in (whole.get("error"), whole) if isinstance(whole, dict) else ():
-        if isinstance(place, dict) and (seconds := _wait_in(place, now)) is not None:
-            return min(seconds, LONGEST_WINDOW)
-    return None
-
-
-def _wait_in(place: dict[str, object], now: float) -> float | None:
-    seconds, at = number(place.get("resets_in_seconds")), moment(place.get("resets_at"))
-    if seconds is None and at is not None:
-        seconds = at - now
-    return seconds if seconds is not None and seconds > 0 else None
 
 
 def _seconds(value: bytes | None, now: float) -> float | None:

@@ -20,10 +20,10 @@ from providers.parameters import filled
 from providers.quota.ear import Ear
 from providers.quota.headers import HeaderReader
 from providers.quota.table import HEADERS
-from providers.ratelimits import until_reset, until_reset_in, used_up
+from providers.ratelimits import used_up
 from providers.transport.base import Outbound, Phase, Reply, Route, Timeouts, TransportError
 from providers.transport.pools import Transports
-from providers.waits import retry_after, vendors_now
+from providers.waits import wait_of_refusal, wait_of_words
 from providers.wire.errors import Kind, UpstreamFailure
 from providers.wire.formats import FORMATS
 from providers.words import clean_words
@@ -34,7 +34,6 @@ MAX_ERROR_BODY = 64 * 1024  # bytes of an error reply that are read
 MAX_REPLY = 256 * 1024 * 1024  # bytes of a reply that comes at once
 LISTS = frozenset((b"anthropic-beta",))  # headers that are lists: the provider needs its own words there, too
 LONGEST_MARK = 100  # characters of a code, type or param
-LIMITED = (Kind.RATE_LIMITED, Kind.QUOTA, Kind.OVERLOADED)  # whose end the limits in a reply's head may tell
 PHASES = {
     Phase.FIRST_BYTE: Kind.TIMEOUT,
     Phase.IDLE: Kind.TIMEOUT,
@@ -283,20 +282,16 @@ async def refused(attempt: Attempt, reply: Reply) -> UpstreamFailure:
         )
     )
     classify(failure, attempt.entry.failures)
-    failure.retry_after = _wait(failure, raw, reply.headers)
+    failure.retry_after, failure.resets_at = wait_of_refusal(failure, reply.headers, time.time()), None
     return cleaned(attempt, failure)
 
 
-def _wait(failure: UpstreamFailure, raw: bytes, headers: Mapping[bytes, bytes]) -> float | None:
-    """Seconds until the vendor wants to be asked again: by the head, by the body (Codex and Google say it there), and
-    where neither says it, by the limits that the head tells of."""
-    now = time.time()
-    if (told := retry_after(headers, now)) is not None:
-        return told
-    now = vendors_now(headers, now)
-    if (told := until_reset_in(raw, now)) is not None or (told := failure.retry_after) is not None:
-        return told
-    return until_reset(headers, now) if failure.kind in LIMITED else None
+def told_inside(attempt: Attempt, failure: UpstreamFailure, headers: Mapping[bytes, bytes]) -> UpstreamFailure:
+    """A failure that a good reply of this head tells of in its body: classified, with when to come back, its words made
+    safe."""
+    classify(failure, attempt.entry.failures)
+    failure.retry_after, failure.resets_at = wait_of_words(failure, headers, time.time()), None
+    return cleaned(attempt, failure)
 
 
 def cleaned(attempt: Attempt, failure: UpstreamFailure) -> UpstreamFailure:

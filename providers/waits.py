@@ -1,11 +1,34 @@
-"""When a vendor wants to be asked again, by the head of its refusal."""
+"""When a vendor wants to be asked again: by the head of its refusal, by its words, by its limits."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
+from providers.ratelimits import until_reset
+from providers.wire.errors import Kind, UpstreamFailure
+
 LONGEST_RETRY_AFTER = 3600.0  # seconds; a vendor that says more is believed up to here
+LONGEST_WINDOW = 31.0 * 86_400  # seconds; no plan has a longer one
+LIMITED = (Kind.RATE_LIMITED, Kind.QUOTA, Kind.OVERLOADED)  # whose end the limits in a reply's head may tell
+
+
+def wait_of_refusal(failure: UpstreamFailure, headers: Mapping[bytes, bytes], now: float) -> float | None:
+    """Seconds until the vendor wants to be asked again: by the head of its refusal, by its words (Codex and Google say
+    it there), and where neither says it, by the limits that the head tells of. ``now`` is Unix time."""
+    if (told := retry_after(headers, now)) is not None:
+        return told
+    if (told := wait_of_words(failure, headers, now)) is not None:
+        return told
+    return until_reset(headers, vendors_now(headers, now)) if failure.kind in LIMITED else None
+
+
+def wait_of_words(failure: UpstreamFailure, headers: Mapping[bytes, bytes], now: float) -> float | None:
+    """The same by its words alone, as of an error in a good reply: what that head says of waiting was said before."""
+    at, seconds = failure.resets_at, failure.retry_after
+    if at is not None and (left := at - vendors_now(headers, now)) > 0:
+        seconds = left
+    return None if seconds is None else min(seconds, LONGEST_WINDOW)
 
 
 def retry_after(headers: Mapping[bytes, bytes], now: float) -> float | None:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from providers.quota.windows import Reading, Window, moment, number, span
+from providers.quota.windows import Reading, Window, span
+from providers.wire.figures import moment, number
 
 Headers = Mapping[str, str]
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|[dhms])")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from providers.quota.windows import Reading, Window, child, moment, number, rows, words
+from providers.quota.windows import Reading, Window, child, rows, words
+from providers.wire.figures import moment, number
 
 GLM_HOURS = 3  # the unit of a token limit that counts hours
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from providers.quota.windows import Reading, Window, child, moment, number, rows, span, words
+from providers.quota.windows import Reading, Window, child, rows, span, words
+from providers.wire.figures import moment, number
 
 CLAUDE_WINDOWS = {"five_hour": "5h", "seven_day": "7d"}
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 HOUR, DAY = 3600, 86400
@@ -66,32 +64,6 @@ class Left:
     def covers(self, model: str) -> bool:
         """Whether the window counts a model."""
         return not self.family or self.family.lower() in model.lower()
-
-
-def number(value: Any) -> float | None:
-    """A finite number, also when written as text; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        found = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return found if math.isfinite(found) else None
-
-
-def moment(value: Any) -> float | None:
-    """Unix time from seconds, milliseconds or ISO text; None for anything else."""
-    seconds = number(value)
-    if seconds is not None:
-        seconds = seconds / 1000 if seconds > 1e11 else seconds
-        return seconds if 0 < seconds < 4e9 else None
-    if not isinstance(value, str):
-        return None
-    try:
-        found = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return found.replace(tzinfo=found.tzinfo or UTC).timestamp()
 
 
 def span(seconds: float | None) -> str:

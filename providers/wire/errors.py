@@ -28,7 +28,11 @@ class Kind(StrEnum):
 
 
 class UpstreamFailure(Exception):
-    """One attempt failed. ``status`` is the provider's (None without a reply), ``message`` its words, made safe."""
+    """One attempt failed. ``status`` is the provider's (None without a reply), ``message`` its words, made safe.
+
+    When it wants to be asked again: ``retry_after`` in seconds; or at ``resets_at``, Unix time by its own clock, which
+    goes before until ``providers.waits`` has made seconds of it.
+    """
 
     def __init__(
         self,
@@ -40,10 +44,12 @@ class UpstreamFailure(Exception):
         type: str | None = None,
         param: str | None = None,
         retry_after: float | None = None,
+        resets_at: float | None = None,
     ) -> None:
         super().__init__(message)
         self.kind, self.message, self.status = kind, message, status
         self.code, self.type, self.param, self.retry_after = code, type, param, retry_after
+        self.resets_at = resets_at
 
 
 class Refusal(Exception):

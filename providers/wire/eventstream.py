@@ -16,6 +16,7 @@ import msgspec
 from providers.wire.errors import Kind, UpstreamFailure
 from providers.wire.frames import MAX_FRAME, FrameTooLong
 from providers.wire.types import Json, Value
+from providers.wire.waits import wait_in
 
 PRELUDE = 12  # bytes: two lengths and their checksum
 SMALLEST = 16  # bytes: a message without headers and payload
@@ -142,12 +143,15 @@ def failure_of(name: str, payload: bytes, status: int | None = None) -> Upstream
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         said = None
     words = said.get("message") or said.get("Message") if isinstance(said, dict) else None
+    wait = wait_in((said,), words if isinstance(words, str) else "")
     code = name[:1].upper() + name[1:]  # streams say throttlingException, replies ThrottlingException
     return UpstreamFailure(
         Kind.SERVER,
         words if isinstance(words, str) and words else "The provider reported an error without words.",
         status=status,
         code=code or None,
+        retry_after=wait.seconds,
+        resets_at=wait.at,
     )
 
 

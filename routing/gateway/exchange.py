@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from providers.failures import classify
 from providers.transport.base import Timeouts, TransportError
-from providers.upstream import MAX_REPLY, Attempt, Upstream, cleaned, transport_failure
+from providers.upstream import MAX_REPLY, Attempt, Upstream, told_inside, transport_failure
 from providers.wire.errors import Refusal, UpstreamFailure
 from routing.board import Board, Verdict
 from routing.gateway.admission import Ticket
@@ -207,7 +206,7 @@ class Exchange(Struct, kw_only=True, eq=False):
         except TransportError as wrong:
             raise transport_failure(wrong) from None
         except UpstreamFailure as failure:
-            raise cleaned(attempt, classify(failure, attempt.entry.failures)) from None
+            raise told_inside(attempt, failure, reply.headers) from None
         finally:
             await reply.aclose()
 
@@ -259,7 +258,7 @@ class Exchange(Struct, kw_only=True, eq=False):
             await self.writer.piece(opened.held)
         failure = await opened.relay(self.writer, alive)
         if failure is not None:
-            failure = cleaned(attempt, classify(failure, attempt.entry.failures))
+            failure = told_inside(attempt, failure, opened.reply.headers)
             self.tries.failed(failure)
             raise refusal_for(failure, 1)
         self.tries.answered()

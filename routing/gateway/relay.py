@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from providers.failures import classify
 from providers.transport.base import Reply, Timeouts, TransportError
-from providers.upstream import Attempt, Upstream, cleaned, transport_failure
+from providers.upstream import Attempt, Upstream, told_inside, transport_failure
 from providers.wire.errors import UpstreamFailure
 from routing.gateway.lanes import Prepared
 from routing.gateway.streams import Stream
@@ -73,14 +72,14 @@ async def open_stream(
         else:
             held += reader.end()
         if reader.failure is not None and not reader.visible:
-            raise cleaned(attempt, classify(reader.failure, attempt.entry.failures))
+            raise reader.failure
         return Opened(reply, chunks, reader, bytes(held))
     except TransportError as wrong:
         await reply.aclose()
         raise transport_failure(wrong) from None
     except UpstreamFailure as failure:
         await reply.aclose()
-        raise cleaned(attempt, classify(failure, attempt.entry.failures)) from None
+        raise told_inside(attempt, failure, reply.headers) from None
     except BaseException:
         await reply.aclose()
         raise

@@ -12,10 +12,9 @@ from msgspec.json import encode
 from msgspec.structs import replace
 
 from providers.body import served
-from providers.failures import classify
 from providers.quirks import NO_RULES
 from providers.transport.base import Reply, TransportError
-from providers.upstream import MAX_REPLY, Attempt, cleaned, transport_failure
+from providers.upstream import MAX_REPLY, Attempt, told_inside, transport_failure
 from providers.wire.errors import Kind, Refusal, UpstreamFailure
 from providers.wire.media import embeddings, images, moderation, rerank, speech, transcription
 from providers.wire.media.events import Watch
@@ -140,13 +139,14 @@ def ruled(outgoing: Outgoing, attempt: Attempt, operation: str) -> Outgoing:
 class Said:
     """One attempt's job on its way: sent, checked, answered. Raises UpstreamFailure while another may still answer."""
 
-    __slots__ = ("_attempt", "_dialect", "_exchange", "_job", "_operation", "_outgoing", "_tries")
+    __slots__ = ("_attempt", "_dialect", "_exchange", "_head", "_job", "_operation", "_outgoing", "_tries")
 
     def __init__(self, exchange: Exchange, tries: Tries, attempt: Attempt, operation: str, job: Job) -> None:
         self._exchange, self._tries, self._attempt = exchange, tries, attempt
         self._operation, self._job = operation, job
         self._dialect: Dialect = dialect_of(attempt.entry.path(operation))
         self._outgoing: Outgoing = ruled(job.dump(self._dialect, attempt.model), attempt, operation)
+        self._head: Mapping[bytes, bytes] = {}  # of the newest reply to a body
         exchange.record.dropped = self._outgoing.dropped
 
     async def whole(self) -> None:
@@ -175,7 +175,7 @@ class Said:
         headers = [(b"content-type", outgoing.content_type.encode())]
         if outgoing.accept:
             headers.append((b"accept", outgoing.accept.encode()))
-        return await self._exchange.upstream.open(
+        reply = await self._exchange.upstream.open(
             self._attempt,
             self._operation,
             body,
@@ -184,6 +184,8 @@ class Said:
             headers=tuple(headers),
             target=self._target(outgoing.place),
         )
+        self._head = reply.headers
+        return reply
 
     def _target(self, place: Place) -> str:
         return place.of(self._attempt.entry.target(self._operation, self._attempt.model)) if place != HERE else ""
@@ -213,7 +215,7 @@ class Said:
         try:
             return self._job.read(self._dialect, replies, kind.decode("latin-1"))
         except UpstreamFailure as failure:
-            raise self._cleaned(failure) from None
+            raise told_inside(self._attempt, failure, self._head) from None
 
     async def _answer(self, answer: Answer) -> None:
         exchange, record = self._exchange, self._exchange.record
@@ -234,7 +236,7 @@ class Said:
         except TransportError as wrong:
             raise transport_failure(wrong) from None
         if watch is not None and watch.failure is not None and not first:
-            raise self._cleaned(watch.failure)
+            raise told_inside(self._attempt, watch.failure, self._head)
         if not first:
             raise UpstreamFailure(Kind.PROTOCOL, "The provider sent an empty reply.")
         try:
@@ -269,16 +271,13 @@ class Said:
             if alive is not None:
                 alive.stop()
         if watch is not None and watch.failure is not None:
-            failure = self._cleaned(watch.failure)
+            failure = told_inside(self._attempt, watch.failure, self._head)
         if failure is not None:
             self._tries.failed(failure)
             raise refusal_for(failure, 1)
         self._tries.answered()
         await writer.end_stream()
         self._exchange.finished = True
-
-    def _cleaned(self, failure: UpstreamFailure) -> UpstreamFailure:
-        return cleaned(self._attempt, classify(failure, self._attempt.entry.failures))
 
     def _headers(self, *, whole: bool = False) -> tuple[Header, ...]:
         return self._exchange.reply_headers(self._attempt, self._outgoing.dropped, whole=whole)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from providers.ratelimits import LONGEST, LONGEST_WINDOW, until_reset, until_reset_in, used_up
+from providers.ratelimits import LONGEST, until_reset, used_up
 
 NOW = 1_800_000_000.0  # 2027-01-15T08:00:00Z
 
@@ -111,25 +111,3 @@ def test_used_up(format: str, headers: dict[str, str], seconds: float | None) ->
 def test_when_a_refusals_limits_are_full_again(headers: dict[str, str], seconds: float | None) -> None:
     found = until_reset({name.encode(): value.encode() for name, value in headers.items()}, NOW)
     assert found == (seconds if seconds is None else pytest.approx(seconds))
-
-
-@pytest.mark.parametrize(
-    ("body", "seconds"),
-    [
-        (b'{"error":{"type":"usage_limit_reached","resets_in_seconds":5000}}', 5000),
-        (b'{"error":{"type":"usage_limit_reached","resets_at":1800000090}}', 90),
-        (b'{"error":{"resets_at":1799999000,"resets_in_seconds":7}}', 7),
-        (b'{"detail":"no more","resets_in_seconds":"12.5"}', 12.5),
-        (b'{"error":{"resets_at":"2027-01-15T08:00:30Z"}}', 30),
-        (b'{"error":{"resets_at":1799999000}}', None),
-        (b'{"error":{"resets_in_seconds":-1}}', None),
-        (b'{"error":{"resets_in_seconds":true,"resets_at":[]}}', None),
-        (b'{"error":{"resets_in_seconds":1e12}}', LONGEST_WINDOW),
-        (b'{"error":"no"}', None),
-        (b"[1]", None),
-        (b"<html>", None),
-        (b"\xff", None),
-    ],
-)
-def test_when_a_window_begins_again_by_the_body(body: bytes, seconds: float | None) -> None:
-    assert until_reset_in(body, NOW) == seconds

@@ -6,7 +6,8 @@ from email.utils import formatdate
 
 import pytest
 
-from providers.waits import retry_after
+from providers.waits import LONGEST_WINDOW, retry_after, wait_of_words
+from providers.wire.errors import Kind, UpstreamFailure
 
 NOW = 1_800_000_000.0
 
@@ -44,3 +45,27 @@ def date(moment: float) -> bytes:
 )
 def test_retry_after(headers: dict[bytes, bytes], seconds: float | None) -> None:
     assert retry_after(headers, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("seconds", "at", "expected"),
+    [
+        (None, None, None),
+        (7.5, None, 7.5),
+        (None, NOW + 90, 90),
+        (20, NOW + 90, 90),  # a moment says more than words do
+        (20, NOW - 90, 20),
+        (None, NOW - 90, None),
+        (1e12, None, LONGEST_WINDOW),
+        (None, NOW + 1e9, LONGEST_WINDOW),
+    ],
+)
+def test_the_wait_of_words(seconds: float | None, at: float | None, expected: float | None) -> None:
+    failure = UpstreamFailure(Kind.QUOTA, "m", retry_after=seconds, resets_at=at)
+    assert wait_of_words(failure, {}, NOW) == expected
+
+
+def test_the_head_of_a_good_reply_tells_only_the_time() -> None:
+    head = {b"date": date(NOW - 600), b"retry-after": b"3", b"x-ratelimit-reset": b"4"}
+    assert wait_of_words(UpstreamFailure(Kind.QUOTA, "m", resets_at=NOW - 90), head, NOW) == 510
+    assert wait_of_words(UpstreamFailure(Kind.QUOTA, "m"), head, NOW) is None

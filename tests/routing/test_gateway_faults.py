@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -155,6 +156,59 @@ def test_a_window_of_a_plan_that_is_used_up_rests_until_it_begins_again(
     assert client.chat().headers["retry-after"] == "5000"
     assert 120 < int(client.chat().headers["retry-after"]) <= 3600, "the longest rest"
     client.http.close()
+
+
+SPENT = {"type": "usage_limit_reached", "message": "The usage limit has been reached"}
+IN_A_GOOD_REPLY = {  # format → an error where a stream begins, but for when to come back
+    "openai_chat": lambda told: {"error": SPENT | told},
+    "openai_responses": lambda told: {
+        "type": "response.failed",
+        "sequence_number": 1,
+        "response": {"id": "r", "object": "response", "status": "failed", "output": [], "error": SPENT | told},
+    },
+    "anthropic": lambda told: {"type": "error", "error": SPENT | told},
+}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        lambda: {"resets_in_seconds": 5000},
+        lambda: {"resets_at": int(time.time()) + 5000},
+        lambda: {"message": "The usage limit has been reached, try again in 1h23m20s."},
+    ],
+    ids=["seconds", "moment", "words"],
+)
+@pytest.mark.parametrize("format", IN_A_GOOD_REPLY)
+def test_a_window_that_a_stream_says_is_used_up_rests_until_it_begins_again(
+    gateway: Any, make_provider: Any, make_key: Any, format: str, told: Any
+) -> None:
+    with sim.SimulatorThread(format=format) as vendor:
+        make_provider("acme", vendor.url, format=format)
+        client = Client(gateway, make_key())
+        gateway.settle()
+        vendor.plays(sim.frames(IN_A_GOOD_REPLY[format](told())))
+        assert 4950 < int(client.chat(stream=True).headers["retry-after"]) <= 5000
+        assert 120 < int(client.chat().headers["retry-after"]) <= 3600, "the longest rest"
+        assert vendor.count == 1
+        client.http.close()
+
+
+def test_a_whole_reply_that_is_an_error_says_when_to_come_back(accounts: Client, upstream: Any) -> None:
+    upstream.for_key("sk-first").plays(sim.json_reply({"error": SPENT | {"resets_in_seconds": 5000}}))
+    upstream.for_key("sk-second").plays(sim.json_reply({"error": SPENT | {"resets_in_seconds": 4000}}))
+    assert accounts.chat().headers["retry-after"] == "4000"
+
+
+def test_a_limit_whose_headers_stand_in_the_body_rests_until_its_reset(accounts: Client, upstream: Any) -> None:
+    """As OpenRouter says it."""
+    limit = {"X-RateLimit-Limit": "20", "X-RateLimit-Remaining": "0"}
+    limit |= {"X-RateLimit-Reset": str(round((time.time() + 90) * 1000))}
+    said = {"message": "Rate limit exceeded: requests", "code": 429, "metadata": {"headers": limit}}
+    refusal = sim.status(429, {"error": said, "user_id": "u"})
+    upstream.plays(refusal, refusal)
+    assert 80 < int(accounts.chat().headers["retry-after"]) <= 90
+    assert accounts.chat().status_code == 429 and upstream.count == 2
 
 
 @pytest.fixture

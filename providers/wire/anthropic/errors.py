@@ -8,6 +8,7 @@ import msgspec
 
 from providers.wire.errors import Kind, Refusal, UpstreamFailure
 from providers.wire.types import Json
+from providers.wire.waits import wait_in
 
 TYPES: Mapping[int, str] = {
     400: "invalid_request_error",
@@ -78,7 +79,7 @@ def failure_in(body: Json, status: int | None = None) -> UpstreamFailure | None:
         error = {"message": error, "type": body.get("type"), "code": body.get("code")}
     if not isinstance(error, dict) or not error:
         error = _bare(body, status)
-    return None if error is None else _failure(error, status)
+    return None if error is None else _failure(error, status, body)
 
 
 def _bare(body: dict[str, Json], status: int | None) -> dict[str, Json] | None:
@@ -91,19 +92,21 @@ def _bare(body: dict[str, Json], status: int | None) -> dict[str, Json] | None:
     return None
 
 
-def _failure(error: dict[str, Json], status: int | None) -> UpstreamFailure:
+def _failure(error: dict[str, Json], status: int | None, beside: Json) -> UpstreamFailure:
     type_, code = _word(error.get("type")), _word(error.get("code"))
-    details, wait = error.get("details"), error.get("retry_after")
+    details, words = error.get("details"), _word(error.get("message")) or ""
     if code is None and isinstance(details, dict):
         code = _word(details.get("error_code"))
+    wait = wait_in((error, beside), words)
     return UpstreamFailure(
         KINDS.get(type_ or "") or KINDS.get(code or "") or KINDS.get(TYPES.get(status or 0, ""), Kind.SERVER),
-        _word(error.get("message")) or "The provider reported an error without words.",
+        words or "The provider reported an error without words.",
         status=status,
         code=code,
         type=type_,
         param=_word(error.get("param")),
-        retry_after=float(wait) if isinstance(wait, (int, float)) and 0 < wait < 2**31 else None,
+        retry_after=wait.seconds,
+        resets_at=wait.at,
     )
 
 

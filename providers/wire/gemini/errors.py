@@ -9,6 +9,7 @@ import msgspec
 
 from providers.wire.errors import Kind, Refusal, UpstreamFailure
 from providers.wire.types import Json
+from providers.wire.waits import wait_in
 
 STATUS = {
     400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 402: "RESOURCE_EXHAUSTED", 403: "PERMISSION_DENIED",
@@ -80,6 +81,7 @@ def _failure(error: dict[str, Json], status: int | None) -> UpstreamFailure:
     if (status is None or status < 400) and isinstance(said, int) and 400 <= said < 600:
         status = said
     message = error.get("message")
+    message = message if isinstance(message, str) and message else "The provider reported an error."
     word = error.get("status")
     word = word if isinstance(word, str) else ""
     given = error.get("details")
@@ -89,12 +91,12 @@ def _failure(error: dict[str, Json], status: int | None) -> UpstreamFailure:
         code = said
     return UpstreamFailure(
         kind or KINDS.get(word, Kind.SERVER),
-        message if isinstance(message, str) and message else "The provider reported an error.",
+        message,
         status=status,
         code=code,
         type=word or None,
         param=_field(details),
-        retry_after=_retry(details),
+        retry_after=_retry(details) or wait_in((), message).seconds,
     )
 
 

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from providers.wire.errors import Kind, Refusal, UpstreamFailure
 from providers.wire.frames import EventSplitter, FrameTooLong, payload
 from providers.wire.types import Units, Usage, parts_of
+from providers.wire.waits import wait_in_body
 
 Raw = msgspec.Raw
 Fields = dict[str, Raw]
@@ -313,7 +314,7 @@ def error_from(raw: bytes, status: int | None = None) -> UpstreamFailure | None:
         if bytes(inner)[:1] != b"{":
             if bytes(inner)[:1] == b'"' and _words(inner):
                 said = _Error(code=whole.get("code", NULL), type=whole.get("type", NULL))
-                return _failure(said, _words(inner), status)
+                return _failure(said, _words(inner), status, raw)
             if not {"message", "detail", "msg"} & whole.keys() or "choices" in whole:
                 return None
             inner = msgspec.Raw(msgspec.json.encode(whole))
@@ -321,7 +322,7 @@ def error_from(raw: bytes, status: int | None = None) -> UpstreamFailure | None:
     except UNREADABLE:
         return None
     words = _words(said.message) or _words(whole.get("detail", NULL)) or _words(whole.get("msg", NULL))
-    return _failure(said, words or "The provider reported an error.", status)
+    return _failure(said, words or "The provider reported an error.", status, raw)
 
 
 def _envelope(raw: bytes) -> dict[str, Raw]:
@@ -331,7 +332,8 @@ def _envelope(raw: bytes) -> dict[str, Raw]:
     return _decode_fields(raw)
 
 
-def _failure(said: _Error, words: str, status: int | None) -> UpstreamFailure:
+def _failure(said: _Error, words: str, status: int | None, raw: bytes) -> UpstreamFailure:
+    wait = wait_in_body(raw, words)
     return UpstreamFailure(
         Kind.SERVER,
         words,
@@ -339,6 +341,8 @@ def _failure(said: _Error, words: str, status: int | None) -> UpstreamFailure:
         code=_words(said.code) or None,
         type=_words(said.type) or None,
         param=_words(said.param) or None,
+        retry_after=wait.seconds,
+        resets_at=wait.at,
     )
 
 

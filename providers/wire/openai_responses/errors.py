@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 
 from providers.wire.errors import Kind, Refusal, UpstreamFailure
 from providers.wire.types import Json
+from providers.wire.waits import wait_in
 
 UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError, ValueError)
 KINDS = {  # ``code`` or ``type`` of a vendor's error → what it is; the status says more where there is one
@@ -33,7 +32,6 @@ KINDS = {  # ``code`` or ``type`` of a vendor's error → what it is; the status
 }
 # Codes of a failed response that clients know; any other becomes one of the first three.
 CODES = frozenset(KINDS) - {"invalid_request_error", "rate_limit_error", "authentication_error", "permission_error"}
-AGAIN = re.compile(r"try again in (\d{1,6}(?:\.\d{1,6})?) ?(ms|s)\b", re.I)
 LONGEST_WORDS = 2000  # characters kept of a vendor's message
 
 
@@ -70,18 +68,19 @@ def failure_of(said: Json, status: int | None = None) -> UpstreamFailure | None:
     outer = said["response"] if isinstance(said.get("response"), dict) else said
     error = outer.get("error")
     if isinstance(error, str) and error:
-        return _failure({"message": error, "code": outer.get("code"), "type": outer.get("type")}, status)
+        error = {"message": error, "code": outer.get("code"), "type": outer.get("type")}
     if isinstance(error, dict):
-        return _failure(error, status)
+        return _failure(error, status, outer)
     if said.get("type") == "error" or any(_text(said.get(name)) for name in ("detail", "message", "msg")):
         return _failure(said, status) if "output" not in said else None
     return None
 
 
-def _failure(error: dict[str, Json], status: int | None) -> UpstreamFailure:
+def _failure(error: dict[str, Json], status: int | None, beside: Json = None) -> UpstreamFailure:
     words = next((text for name in ("message", "detail", "msg") if (text := _text(error.get(name)))), "")
     code, kind = _text(error.get("code")) or None, _text(error.get("type")) or None
     kind = None if kind == "error" else kind
+    wait = wait_in((error, beside), words)
     return UpstreamFailure(
         KINDS.get(code or "") or KINDS.get(kind or "") or Kind.SERVER,
         words[:LONGEST_WORDS] or "The provider reported an error.",
@@ -89,17 +88,9 @@ def _failure(error: dict[str, Json], status: int | None) -> UpstreamFailure:
         code=code,
         type=kind,
         param=_text(error.get("param")) or None,
-        retry_after=_again(error, words),
+        retry_after=wait.seconds,
+        resets_at=wait.at,
     )
-
-
-def _again(error: dict[str, Json], words: str) -> float | None:
-    """Seconds: told as a number (Codex), or in the message (OpenAI)."""
-    told = error.get("resets_in_seconds")
-    if isinstance(told, (int, float)) and not isinstance(told, bool) and 0 <= told < 10**9:
-        return float(told)
-    found = AGAIN.search(words[:LONGEST_WORDS])
-    return float(found[1]) / (1000 if found[2].lower() == "ms" else 1) if found else None
 
 
 def not_a_reply(body: bytes) -> str:

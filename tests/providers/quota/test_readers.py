@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from providers.quota import headers, keys, logins
 from providers.quota.ear import Ear
 from providers.quota.table import HEADERS, USAGE
-from providers.quota.windows import Left, Window, moment, span
+from providers.quota.windows import Left, Window, span
+from providers.wire.figures import moment
 from tests.providers.quota.samples import EXPECTED, NOW
 
 JSON = st.recursive(

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.wire.errors import Refusal
-from providers.wire.openai_chat.errors import error_body, error_from
+from providers.wire.openai_chat.errors import error_body
+from providers.wire.openai_chat.passing import error_from
 
 
 def test_the_envelope() -> None:
