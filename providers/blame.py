@@ -132,6 +132,9 @@ BY_WORDS: tuple[tuple[re.Pattern[str], Kind], ...] = (
     (re.compile(r"overloaded|(at|over|exceeded) capacity|(server|engine|model) is busy", re.I), Kind.OVERLOADED),
 )
 
+# Limits that hold for some models of an account: OpenRouter's for the free ones.
+_OF_MODELS = re.compile(r"\bfree-models-per-", re.I)
+
 
 def by_words(message: str, only: tuple[Kind, ...] | None = None) -> Kind | None:
     """The kind that a vendor's words tell, of ``only`` these where given; None when they tell none."""
@@ -139,3 +142,8 @@ def by_words(message: str, only: tuple[Kind, ...] | None = None) -> Kind | None:
         if (only is None or kind in only) and pattern.search(message[:2000]):
             return kind
     return None
+
+
+def counts_models(message: str) -> bool:
+    """Whether a limit that is used up is, by the vendor's words, not one of the whole account."""
+    return _OF_MODELS.search(message[:2000]) is not None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from providers.blame import by_words
+from providers.blame import by_words, counts_models
 from providers.wire.errors import Kind, UpstreamFailure
 
 
@@ -137,6 +137,7 @@ BY_CODE: Mapping[str, Kind] = {
 }
 
 OF_THE_REQUEST = (Kind.CONTEXT_LENGTH, Kind.CONTENT_FILTER, Kind.UNABLE, Kind.UNENTITLED)  # they rest nothing
+USED_UP = (Kind.RATE_LIMITED, Kind.QUOTA)  # what may be counted by the model
 # What a kind turns out to be by its words: wherever it comes from, and where only the status says it. Who may not use
 # one model, or do one thing with it, is asked for everything else.
 _OF_ONE_MODEL = (Kind.MODEL, Kind.UNENTITLED)
@@ -154,19 +155,24 @@ REFINED_STATUS = {
 
 
 def classify(failure: UpstreamFailure, special: Mapping[str, Kind] = {}) -> UpstreamFailure:
-    """The same failure with its kind found: the provider's own table first, then status, code and words.
+    """The same failure with its kind found: the provider's own table first, then status, code and words; and whether
+    what is used up counts the model only.
 
     ``special`` maps a status or a code, as text, to a kind (the catalogue's ``failures``).
     """
+    failure.kind = _kind_of(failure, special)
+    failure.of_model = failure.kind in USED_UP and (failure.of_model or counts_models(failure.message))
+    return failure
+
+
+def _kind_of(failure: UpstreamFailure, special: Mapping[str, Kind]) -> Kind:
     status = failure.status or _status_in(failure.code)
     for table, keys in ((special, (failure.code, failure.type, str(status))), (BY_CODE, (failure.code, failure.type))):
         for key in keys:
             if key is not None and key in table:
                 refined = by_words(failure.message, REFINED.get(table[key], ())) if table is BY_CODE else None
-                failure.kind = refined or table[key]
-                return failure
-    failure.kind = _by_status(failure, status)
-    return failure
+                return refined or table[key]
+    return _by_status(failure, status)
 
 
 def _status_in(code: str | None) -> int | None:

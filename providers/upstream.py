@@ -281,7 +281,7 @@ async def refused(attempt: Attempt, reply: Reply) -> UpstreamFailure:
             Kind.SERVER, f"The provider answered {reply.status} without saying why.", status=reply.status
         )
     )
-    classify(failure, attempt.entry.failures)
+    _classified(attempt, failure)
     failure.retry_after, failure.resets_at = wait_of_refusal(failure, reply.headers, time.time()), None
     return cleaned(attempt, failure)
 
@@ -289,9 +289,15 @@ async def refused(attempt: Attempt, reply: Reply) -> UpstreamFailure:
 def told_inside(attempt: Attempt, failure: UpstreamFailure, headers: Mapping[bytes, bytes]) -> UpstreamFailure:
     """A failure that a good reply of this head tells of in its body: classified, with when to come back, its words made
     safe."""
-    classify(failure, attempt.entry.failures)
+    _classified(attempt, failure)
     failure.retry_after, failure.resets_at = wait_of_words(failure, headers, time.time()), None
     return cleaned(attempt, failure)
+
+
+def _classified(attempt: Attempt, failure: UpstreamFailure) -> None:
+    classify(failure, attempt.entry.failures)
+    if failure.kind is Kind.RATE_LIMITED and attempt.link.gauge is not None and attempt.link.gauge.per_model:
+        failure.of_model = True
 
 
 def cleaned(attempt: Attempt, failure: UpstreamFailure) -> UpstreamFailure:

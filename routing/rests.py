@@ -46,7 +46,7 @@ class Rests:
         follows, now = CONSEQUENCES[failure.kind], self.clock()
         if follows.rest is Rest.NOTHING:
             return None
-        key = (connection, model if follows.rest is Rest.MODEL else "")
+        key = (connection, model if follows.rest is Rest.MODEL or failure.of_model else "")
         before = self.found.get(key)
         if before is not None and before.until > now:
             return key if self._prolonged(key, before, failure, now) else None

@@ -31,7 +31,8 @@ class UpstreamFailure(Exception):
     """One attempt failed. ``status`` is the provider's (None without a reply), ``message`` its words, made safe.
 
     When it wants to be asked again: ``retry_after`` in seconds; or at ``resets_at``, Unix time by its own clock, which
-    goes before until ``providers.waits`` has made seconds of it.
+    goes before until ``providers.waits`` has made seconds of it. ``of_model``: the limit that is used up counts this
+    model (and some others, at most), not all that the account may use.
     """
 
     def __init__(
@@ -45,11 +46,12 @@ class UpstreamFailure(Exception):
         param: str | None = None,
         retry_after: float | None = None,
         resets_at: float | None = None,
+        of_model: bool = False,
     ) -> None:
         super().__init__(message)
         self.kind, self.message, self.status = kind, message, status
         self.code, self.type, self.param, self.retry_after = code, type, param, retry_after
-        self.resets_at = resets_at
+        self.resets_at, self.of_model = resets_at, of_model
 
 
 class Refusal(Exception):

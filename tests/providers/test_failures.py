@@ -344,6 +344,20 @@ def test_errors_inside_a_stream_have_no_status(code: str | None, message: str, e
     assert kind(message, code=code) is expected
 
 
+@pytest.mark.parametrize(
+    ("status", "message", "before", "of_model"),
+    [
+        (429, "Rate limit exceeded: free-models-per-day. Add 10 credits to unlock 1000 requests per day", False, True),
+        (429, "Rate limit exceeded: free-models-per-min. ", False, True),
+        (429, "Rate limit exceeded", False, False),
+        (429, "You exceeded your current quota", True, True),
+        (403, "You may not use free-models-per-day", True, False),
+    ],
+)
+def test_whose_limit_it_is(status: int, message: str, before: bool, of_model: bool) -> None:
+    assert classify(UpstreamFailure(Kind.SERVER, message, status=status, of_model=before)).of_model is of_model
+
+
 def test_a_bad_reply_stays_one() -> None:
     failure = UpstreamFailure(Kind.PROTOCOL, "The provider's stream ended early.")
     assert classify(failure).kind is Kind.PROTOCOL

@@ -10,7 +10,18 @@ import pytest
 
 from providers.entry import Entry
 from providers.transport.base import Phase, Route, TransportError
-from providers.upstream import LONGEST_MARK, PHASES, SENTENCES, Attempt, Link, cleaned, link, refused, transport_failure
+from providers.upstream import (
+    LONGEST_MARK,
+    PHASES,
+    SENTENCES,
+    Attempt,
+    Link,
+    cleaned,
+    link,
+    refused,
+    told_inside,
+    transport_failure,
+)
 from providers.wire.errors import Kind, UpstreamFailure
 
 SECRET = "upstream-secret"
@@ -152,6 +163,25 @@ class TestRefused:
     ) -> None:
         """Its own header, its words, then its limits; a moment by its own clock."""
         assert (await refused(self.here, Said(status, {"error": error}, headers))).retry_after == expected
+
+    @pytest.mark.parametrize(
+        ("id", "status", "error", "of_model"),
+        [
+            ("openai", 429, {"message": "slow"}, True),
+            ("openai", 429, {"message": "You exceeded your current quota", "code": "insufficient_quota"}, False),
+            ("openai", 403, {"message": "no"}, False),
+            ("codex", 429, {"message": "slow"}, False),
+            ("acme", 429, {"message": "slow"}, False),
+        ],
+    )
+    async def test_who_counts_requests_by_the_model(
+        self, id: str, status: int, error: dict[str, Any], of_model: bool
+    ) -> None:
+        to = entry(id=id)
+        failure = await refused(Attempt(to, made(to), "large"), Said(status, {"error": error}))
+        assert failure.of_model is of_model
+        failure.of_model = False
+        assert told_inside(Attempt(to, made(to), "large"), failure, {}).of_model is of_model
 
     async def test_the_words_carry_no_secret(self) -> None:
         said = {

@@ -123,6 +123,15 @@ class TestCooldowns:
         assert rest(board, attempt(model="small")) is None
         assert rest(board, attempt(model="large", number=2)) is None
 
+    @pytest.mark.parametrize("kind", [Kind.RATE_LIMITED, Kind.QUOTA])
+    def test_a_limit_of_one_model_rests_it_alone(self, board: Board, clock: Clock, kind: Kind) -> None:
+        fail(board, attempt(model="large"), kind, retry_after=50, of_model=True)
+        assert rest(board, attempt(model="large")) == Verdict(kind, 50, hard=True)
+        assert rest(board, attempt(model="small")) is None
+        fail(board, attempt(model="small"), kind, retry_after=20)
+        assert rest(board, attempt(model="large")) == Verdict(kind, 50, hard=True)
+        assert rest(board, attempt(model="other")) == Verdict(kind, 20, hard=True)
+
     def test_a_connection_rests_with_all_its_models_and_no_other(self, board: Board) -> None:
         fail(board, attempt(model="large"), Kind.AUTH)
         assert rest(board, attempt(model="small")) is not None

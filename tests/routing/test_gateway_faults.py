@@ -226,6 +226,15 @@ def asked(upstream: Any) -> list[tuple[str, str]]:
     return [(str(seen.key).removeprefix("sk-"), str(seen.json["model"])) for seen in upstream.requests]
 
 
+def test_a_limit_of_free_models_leaves_the_others_of_the_account(accounts: Client, upstream: Any) -> None:
+    limit = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(round((time.time() + 9000) * 1000))}
+    said = {"message": "Rate limit exceeded: free-models-per-day", "code": 429, "metadata": {"headers": limit}}
+    upstream.for_key("sk-first").plays(sim.status(429, {"error": said}), sim.chat("small"))
+    assert accounts.chat().status_code == accounts.chat().status_code == 200
+    assert text_of(accounts.chat(model="acme/small")) == "small"
+    assert asked(upstream) == [("first", "large"), ("second", "large"), ("second", "large"), ("first", "small")]
+
+
 def test_what_one_account_may_not_do_another_is_asked_and_nothing_rests(
     accounts: Client, gateway: Any, upstream: Any
 ) -> None:

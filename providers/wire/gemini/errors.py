@@ -96,6 +96,7 @@ def _failure(error: dict[str, Json], status: int | None) -> UpstreamFailure:
         code=code,
         type=word or None,
         param=_field(details),
+        of_model=_counts_models(details),
         retry_after=_retry(details) or wait_in((), message).seconds,
     )
 
@@ -114,6 +115,13 @@ def _told(details: list[dict[str, Json]]) -> tuple[str | None, Kind | None]:
         if isinstance(reason, str) and reason:
             return REASONS.get(reason, (reason, None))
     return None, None
+
+
+def _counts_models(details: list[dict[str, Json]]) -> bool:
+    """Whether each quota that is used up is one of a model ("…PerDayPerProjectPerModel-FreeTier")."""
+    rows = [row.get("violations") for row in _of(details, "QuotaFailure")]
+    ids = [item.get("quotaId") for items in rows if isinstance(items, list) for item in items if isinstance(item, dict)]
+    return bool(ids) and all(isinstance(id, str) and "permodel" in id.lower() for id in ids)
 
 
 def _quota(item: dict[str, Json]) -> str:

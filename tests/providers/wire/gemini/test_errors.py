@@ -66,6 +66,21 @@ class TestFrom:
         assert (limited.kind, limited.retry_after, limited.type) == (Kind.RATE_LIMITED, 12.5, "RESOURCE_EXHAUSTED")
         assert spent.kind is Kind.QUOTA
         assert (classify(limited).kind, classify(spent).kind) == (Kind.RATE_LIMITED, Kind.QUOTA)
+        assert limited.of_model and spent.of_model
+
+    @pytest.mark.parametrize(
+        ("ids", "of_model"),
+        [
+            (["GenerateRequestsPerDayPerProjectPerModel"], True),
+            (["GenerateRequestsPerDayPerProject"], False),
+            (["RequestsPerMinutePerProjectPerModel", "GenerateRequestsPerDayPerProject"], False),
+            ([None], False),
+            ([], False),
+        ],
+    )
+    def test_whose_quota_it_is(self, ids: list[Any], of_model: bool) -> None:
+        quota = {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaId": id} for id in ids]}
+        assert failure(code=429, message="m", status="RESOURCE_EXHAUSTED", details=[quota]).of_model is of_model
 
     @pytest.mark.parametrize(
         ("status", "word", "kind"),
