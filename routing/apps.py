@@ -25,8 +25,10 @@ class RoutingConfig(AppConfig):
 
 
 def _mended(instance: Any, update_fields: Any = None, raw: bool = False, **kwargs: Any) -> None:
-    """Somebody gave a connection another credential, or switched it: nothing is held against it any more."""
+    """Somebody gave a connection another credential, or switched it: nothing is held against it any more, and its
+    provider may be asked whether that was it."""
     from routing import health
 
     if not raw and (update_fields is None or {"secret", "enabled"} & set(update_fields)):
         health.forget_connection(instance.pk)
+        health.let_probe(instance.provider_id)

@@ -50,6 +50,15 @@ def forget_connection(connection_id: int) -> None:
     _lift(HealthState.objects.filter(subject=subject, until__isnull=False), subject)
 
 
+def let_probe(provider: str) -> None:
+    """Somebody mended something at a provider: where its circuit breaker is open, the next request finds out."""
+    now = timezone.now()
+    rows = HealthState.objects.filter(key=f"breaker {provider}", until__gt=now)
+    with transaction.atomic():
+        if rows.exists():
+            rows.update(until=now, at=now, probed_until=None, number=_next_number())
+
+
 def _lift(rows: QuerySet[HealthState], forgotten: str | None) -> int:
     """``forgotten``: the subject whose failures are not counted any more, "" for all of them, None for nobody's."""
     with transaction.atomic():

@@ -158,6 +158,44 @@ def test_a_connection_that_was_given_another_key_is_free(make_provider, processe
     assert not one.rests(attempt(number=connection.pk))
 
 
+@pytest.mark.parametrize("mend", ["key", "switch", "form"])
+def test_who_mends_a_connection_need_not_wait_for_its_providers_breaker(
+    make_provider, processes: tuple[Process, Process], mend: str
+) -> None:
+    from providers.connections import set_secret
+
+    one, two = processes
+    connection = make_provider("acme", "http://127.0.0.1:9/v1").connections.get()
+    only, beta = attempt(number=connection.pk), attempt("beta", number=2)
+    one.fail(only, Kind.NETWORK, times=2)
+    one.fail(beta, Kind.NETWORK, times=2)
+    looked(one, two)
+    assert health.claim_probe("acme"), "a probe that is not over yet"
+    if mend == "key":
+        set_secret(connection, "another")
+    else:
+        connection.save(update_fields=["enabled"] if mend == "switch" else None)
+    looked(one, two)
+    assert not one.rests(only) and not two.rests(only)
+    assert one.rests(beta) and two.rests(beta)
+    assert {row.subject for row in health.held()} == {"beta", "#2"}
+    assert one.board.probing(only) == ["acme"], "one request finds out"
+    assert health.claim_probe("acme") and not health.claim_probe("acme")
+    one.fail(only, Kind.NETWORK)
+    looked(one, two)
+    assert one.rests(only) and two.rests(only), "nothing was mended"
+
+
+def test_a_connection_saved_for_another_reason_opens_no_way(make_provider, processes: tuple[Process, Process]) -> None:
+    one, _ = processes
+    connection = make_provider("acme", "http://127.0.0.1:9/v1").connections.get()
+    one.fail(attempt(number=connection.pk), Kind.NETWORK, times=2)
+    looked(one)
+    connection.save(update_fields=["priority"])
+    looked(one)
+    assert one.rests(attempt(number=connection.pk))
+
+
 def test_one_probe_of_all_processes(processes: tuple[Process, Process]) -> None:
     one, two = processes
     assert health.claim_probe("acme"), "nobody wrote of it yet"
