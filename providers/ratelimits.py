@@ -45,10 +45,13 @@ def until_reset(headers: Mapping[bytes, bytes], now: float) -> float | None:
 
 def _resets(headers: Mapping[bytes, bytes]) -> Iterator[bytes]:
     """Names of the headers that say when a used up limit is full again. Anthropic's subscriptions tell the resets of
-    all their windows with each reply, and in one more that of the window that refused."""
+    all their windows with each reply, and in one more that of the window that refused; Codex how full each is."""
     unified = UNIFIED.encode()
     if headers.get(unified + b"status") == b"rejected" and unified + b"reset" in headers:
         yield unified + b"reset"
+    for window in (b"x-codex-primary-", b"x-codex-secondary-"):
+        if _full(headers.get(window + b"used-percent")) and window + b"reset-after-seconds" in headers:
+            yield window + b"reset-after-seconds"
     for name in headers:
         one = name.startswith(b"x-ratelimit-reset")
         other = name.startswith(b"anthropic-ratelimit-") and name.endswith(b"-reset") and not name.startswith(unified)
@@ -59,6 +62,11 @@ def _resets(headers: Mapping[bytes, bytes]) -> Iterator[bytes]:
 def _none_left(value: bytes | None) -> bool:
     left = number(value.decode("latin-1")) if value is not None else None
     return value is None or (left is not None and left <= 0)
+
+
+def _full(percent: bytes | None) -> bool:
+    used = number(percent.decode("latin-1")) if percent is not None else None
+    return used is not None and used >= 100
 
 
 def _seconds(value: bytes | None, now: float) -> float | None:

@@ -100,6 +100,15 @@ def test_used_up(format: str, headers: dict[str, str], seconds: float | None) ->
         ),
         (
             {
+                "x-codex-primary-used-percent": "100", "x-codex-primary-reset-after-seconds": "600",
+                "x-codex-secondary-used-percent": "99.5", "x-codex-secondary-reset-after-seconds": "3000",
+            },
+            600,
+        ),
+        ({"x-codex-primary-used-percent": "full", "x-codex-primary-reset-after-seconds": "600"}, None),
+        ({"x-codex-primary-used-percent": "100"}, None),
+        (
+            {
                 "anthropic-ratelimit-unified-status": "allowed",
                 "anthropic-ratelimit-unified-reset": "1800000600",
                 "anthropic-ratelimit-unified-5h-reset": "1800000600",
