@@ -57,35 +57,76 @@ class Ambiguous(Refusal):
         super().__init__(400, f"'{name}' is ambiguous; {hint}.", code="ambiguous_model", param="model")
         self.name, self.leaves = name, leaves
 
-    def seen_by(self, caller: Caller) -> Ambiguous:
-        """The same with the spellings only that the caller may ask for."""
+    def seen_by(self, caller: Caller, name: str) -> Ambiguous:
+        """The same of this name, with the spellings only that the caller may ask for."""
         spelled = [(f"{leaf.provider.entry.alias}/{leaf.model}", leaf) for leaf in self.leaves]
-        return Ambiguous(self.name, [leaf for spelling, leaf in spelled if allowed(caller, spelling, leaf)])
+        return Ambiguous(name, [leaf for spelling, leaf in spelled if allowed(caller, spelling, leaf)])
+
+
+class Unknown(Refusal):
+    """Nothing has this ``name``, which may be what an alias leads to."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(404, f"The model '{name}' does not exist.", code="model_not_found", param="model")
+        self.name = name
+
+
+class Unusable(Refusal):
+    """A name stands for ``node``, and nobody can be asked for it now."""
+
+    def __init__(self, node: Node, status: int, message: str, *, type: str = "server_error", code: str) -> None:
+        super().__init__(status, message, type=type, code=code)
+        self.node = node
 
 
 def resolve(snapshot: Snapshot, name: str, caller: Caller) -> Node:
     """What a name stands for, when the caller may use it.
 
     Order: combo, alias, alias pattern, ``prefix/model``, bare model. Raises Refusal: 400 ambiguous, 403 not allowed,
-    404 unknown, 503 known but without a usable connection; 403 also when every connection is another team's.
+    404 unknown, 503 known but without a usable connection; 403 also when every connection is another team's. Who may
+    not use a name is told the same whether or not it stands for something.
     """
     if not name or len(name) > LONGEST_NAME or not name.isprintable() or "../" in name:
         raise Refusal(400, "That is not a model name.", code="invalid_value", param="model")
+    seen = snapshot.seen_by(caller)
     try:
-        usable = allowed(caller, name, find(snapshot.seen_by(caller), name))
+        usable = allowed(caller, name, find(seen, name))
     except Ambiguous as several:
         if any(allowed(caller, name, leaf) for leaf in several.leaves):
-            raise several.seen_by(caller)
+            raise several.seen_by(caller, several.name if _free(seen, caller, several.name) else name) from None
+        usable = None
+    except Unusable as why:
+        if all(_named(access, name, why.node) for access in (caller.access, caller.team_access)):
+            raise
+        usable = None
+    except Unknown as unknown:
+        if _free(seen, caller, name):
+            raise unknown if _free(seen, caller, unknown.name) else Unknown(name) from None
         usable = None
     if usable is None:
         raise Refusal(
             403,
-            f"This key may not use the model '{name}'.",
+            f"There is no model '{name}' that this key may use.",
             type="permission_error",
             code="model_not_allowed",
             param="model",
         )
     return usable
+
+
+def _free(snapshot: Snapshot, caller: Caller, name: str) -> bool:
+    """Whether the caller might ask for a name whatever it stood for: a model of any provider, a combo or an alias."""
+    return all(_free_in(snapshot, access, name) for access in (caller.access, caller.team_access))
+
+
+def _free_in(snapshot: Snapshot, access: Access, name: str) -> bool:
+    if access.providers:
+        return False
+    prefix, slash, _ = name.partition("/")
+    if slash and prefix not in snapshot.prefixes and "*" not in access.models:
+        return False  # a bare id with a slash in it is held against by its full spellings, see _leaf_allowed
+    tables = [access.models] if access.combos is None else [access.models, access.combos]
+    return all(any(matches(pattern, name) for pattern in patterns) for patterns in tables)
 
 
 def resolve_once(snapshot: Snapshot, name: str, caller: Caller) -> Node:
@@ -249,7 +290,7 @@ def _offered_as(snapshot: Snapshot, caller: Caller, leaf: Leaf) -> str | None:
 
 def _branch(snapshot: Snapshot, combo: Combo, depth: int) -> Branch:
     if depth >= DEEPEST:
-        raise Refusal(503, f"The combo '{combo.name}' is nested too deeply.", type="server_error", code="bad_combo")
+        raise Unusable(Branch(combo, ()), 503, "This combo is nested too deeply.", code="bad_combo")
     children: list[tuple[Node, int]] = []
     left_out: list[LeftOut] = []
     for step in combo.steps or (EVERY_MODEL if combo.strategy == "tiers" else ()):
@@ -261,9 +302,7 @@ def _branch(snapshot: Snapshot, combo: Combo, depth: int) -> Branch:
         except Refusal as why:  # a step that is switched off or gone leaves the others
             left_out.append(LeftOut(step.name, why.message, why.code or ""))
     if not children:
-        raise Refusal(
-            503, f"No step of the combo '{combo.name}' can be used now.", type="server_error", code="no_usable_step"
-        )
+        raise Unusable(Branch(combo, ()), 503, "No step of this combo can be used now.", code="no_usable_step")
     return Branch(combo, tuple(children), tuple(left_out))
 
 
@@ -283,7 +322,7 @@ def matching(snapshot: Snapshot, pattern: str) -> list[Leaf]:
 
 def _listed(provider: Provider, model: str, name: str) -> Leaf:
     if not model or not provider.takes(model):
-        raise Refusal(404, f"The model '{name}' does not exist.", code="model_not_found", param="model")
+        raise Unknown(name)
     return _connected(provider, model)
 
 
@@ -291,7 +330,7 @@ def _bare(snapshot: Snapshot, name: str) -> Leaf:
     having = snapshot.bare.get(name, ())
     connected = [provider for provider in having if provider.links] or list(having)
     if not connected:
-        raise Refusal(404, f"The model '{name}' does not exist.", code="model_not_found", param="model")
+        raise Unknown(name)
     if len(connected) > 1:
         raise Ambiguous(name, [Leaf(provider, name) for provider in connected])
     return _connected(connected[0], name)
@@ -299,7 +338,8 @@ def _bare(snapshot: Snapshot, name: str) -> Leaf:
 
 def _connected(provider: Provider, model: str) -> Leaf:
     if not provider.links and provider.withheld:
-        raise Refusal(
+        raise Unusable(
+            Leaf(provider, model),
             403,
             f"The provider '{provider.entry.id}' has no connection for this key: those it has belong to a team.",
             type="permission_error",
@@ -307,10 +347,10 @@ def _connected(provider: Provider, model: str) -> Leaf:
         )
     if not provider.links:
         why = next(iter(provider.unusable.values()), "it has no connection that is switched on")
-        raise Refusal(
+        raise Unusable(
+            Leaf(provider, model),
             503,
             f"The provider '{provider.entry.id}' cannot be used now: {why.rstrip('.')}.",
-            type="server_error",
             code="no_connection",
         )
     return Leaf(provider, model)

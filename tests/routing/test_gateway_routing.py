@@ -12,10 +12,32 @@ import httpx
 import pytest
 
 from routing.board import Board
-from routing.models import Combo, GatewaySettings, TeamAccess
+from routing.combos import Step, store
+from routing.models import Alias, Combo, GatewaySettings, TeamAccess
 from tests import simulator as sim
 from tests.routing.conftest import HELLO, Client
 
+PARTS = {"contents": [{"parts": [{"text": "Hello"}]}]}
+# What asks for a model: (method, path, the rest of the body).
+ASKED: list[tuple[str, str, dict[str, Any]]] = [
+    ("POST", "/v1/chat/completions", {"messages": HELLO}),
+    ("POST", "/v1/completions", {"prompt": "Hello"}),
+    ("POST", "/v1/responses", {"input": "Hello"}),
+    ("POST", "/v1/responses/input_tokens", {"input": "Hello"}),
+    ("POST", "/v1/messages", {"messages": HELLO, "max_tokens": 9}),
+    ("POST", "/v1/messages/count_tokens", {"messages": HELLO}),
+    ("POST", "/v1/embeddings", {"input": "Hello"}),
+    ("POST", "/v1/images/generations", {"prompt": "a cat"}),
+    ("POST", "/v1/audio/speech", {"input": "Hello", "voice": "alloy"}),
+    ("POST", "/v1/moderations", {"input": "Hello"}),
+    ("POST", "/v1/rerank", {"query": "Hello", "documents": ["a"]}),
+    ("POST", "/v1beta/models/{name}:generateContent", PARTS),
+    ("POST", "/v1beta/models/{name}:streamGenerateContent", PARTS),
+    ("POST", "/v1beta/models/{name}:countTokens", PARTS),
+    ("POST", "/v1beta/models/{name}:embedContent", {"content": {"parts": [{"text": "Hello"}]}}),
+    ("GET", "/v1/models/{name}", {}),
+    ("GET", "/v1beta/models/{name}", {}),
+]
 TALK = [*HELLO, {"role": "assistant", "content": "Hello"}, {"role": "user", "content": "Once more"}]
 
 
@@ -160,6 +182,30 @@ class TestPermissions:
         assert mine.chat(model="beta/large").status_code == 200
         names = [row["id"] for row in mine.http.get("/models").json()["data"]]
         assert names == ["beta/large"]
+
+    @pytest.mark.parametrize("ask", ASKED, ids=[path.rpartition("/")[2] for _, path, _ in ASKED])
+    def test_no_client_format_tells_what_there_is(
+        self, pair: Client, gateway: Any, make_key: Any, make_provider: Any, ask: Any
+    ) -> None:
+        """What exists, cannot be used now, or leads nowhere is for a key without permission as what never was."""
+        make_provider("dead", "http://127.0.0.1:9/v1", keys=())
+        for pattern, target in (("fast", "beta/large"), ("lost", "dead/gone"), ("late", "dead/large")):
+            Alias.objects.create(pattern=pattern, target=target)
+        store(Combo(name="broken", strategy="priority"), [Step("dead/large")])
+        mine = Client(gateway, make_key("narrow", patterns=["acme/*"]))
+        gateway.settle()
+        method, path, body = ask
+
+        def told(name: str) -> tuple[int, str]:
+            fields = {"model": name, **body} if method == "POST" and "{name}" not in path else body
+            url = f"{gateway.root}{path.replace('{name}', name)}"
+            reply = mine.http.request(method, url, json=fields if method == "POST" else None)
+            return reply.status_code, reply.text.replace(name, "NAME").replace(reply.headers["x-request-id"], "ID")
+
+        nothing = told("beta/none")
+        assert nothing[0] == (404 if method == "GET" else 403) and "NAME" in nothing[1]
+        names = ("none", "beta/large", "pair", "fast", "lost", "late", "broken", "dead/large", "gone/large")
+        assert {name: told(name) for name in names} == dict.fromkeys(names, nothing)
 
 
 class TestStorms:

@@ -48,7 +48,7 @@ class TestOnce:
         config = snapshot(ACME)
         resolve_once(config, "acme/large", self.keyed)
         narrow = replace(self.other, access=Access(models=("acme/small",)))
-        with pytest.raises(Refusal, match="may not use"):
+        with pytest.raises(Refusal, match="that this key may use"):
             resolve_once(config, "acme/large", narrow)
         gone = replace(config, providers={}, prefixes={}, bare={})
         with pytest.raises(Refusal):
@@ -408,3 +408,108 @@ class TestAccess:
     def test_an_alias_of_a_models_own_id_is_listed_once(self) -> None:
         config = replace(self.config, aliases={"small": "acme/small"})
         assert [name for name, _ in offered(config, self.caller(models=("small",)))] == ["small"]
+
+
+class TestUnseen:
+    """Who may not use a name cannot find out whether it stands for something."""
+
+    whole = snapshot(
+        provider("acme", models=("large", "small"), alias="ac"),
+        provider("beta", models=("large", "only", "org/deep"), connections=(2,)),
+        provider("dead", models=("late",), connections=()),
+        replace(provider("theirs", models=("kept",), connections=()), withheld=True),
+        combos={
+            "team": ["acme/large"], "acme/team": ["beta/only"], "broken": ["dead/late"], "within": ["w2"],
+            "w2": ["w3"], "w3": ["w4"], "w4": ["acme/large"],
+        },
+        aliases={"fast": "acme/small", "acme/fast": "beta/only", "lost": "beta/gone", "late-one": "dead/late"},
+        wildcards=(("wild-*", "beta/only"),),
+    )  # fmt: skip
+    NAMES = (
+        "acme/large", "ac/small", "small", "large", "beta/only", "only", "org/deep", "beta/org/deep", "dead/late",
+        "late", "theirs/kept", "kept", "team", "acme/team", "broken", "within", "fast", "acme/fast", "lost", "late-one",
+        "wild-card",
+    )  # fmt: skip
+    ACCESSES = (
+        {"models": ()},
+        {"models": ("acme/*",)},
+        {"models": ("ac/*", "small")},
+        {"models": ("beta/only", "fast")},
+        {"models": ("org/*",)},
+        {"models": ("*",), "combos": ()},
+        {"models": ("*",), "combos": ("team",)},
+        {"models": ("acme/*",), "combos": ("*",)},
+        {"models": ("*",), "providers": frozenset(("acme",))},
+        {"models": ("acme/*",), "providers": frozenset(("acme", "beta"))},
+    )  # fmt: skip
+
+    def without(self, name: str) -> Snapshot:
+        """As it would be, had nothing this name."""
+        config, (prefix, _, model) = self.whole, name.partition("/")
+        having = [
+            (one.entry.id, spelling)
+            for one in config.providers.values()
+            for spelling in ({model} if prefix in one.entry.prefixes else {name})
+            if spelling in one.entry.models
+        ]
+        providers = {
+            id: replace(one, entry=replace(one.entry, models={
+                key: value for key, value in one.entry.models.items() if (id, key) not in having
+            }))
+            for id, one in config.providers.items()
+        }  # fmt: skip
+        made = snapshot(*providers.values())
+        rest = {
+            "combos": {key: value for key, value in config.combos.items() if key != name},
+            "aliases": {key: value for key, value in config.aliases.items() if key != name},
+            "wildcards": () if name.startswith("wild-") else config.wildcards,
+        }
+        return replace(made, **rest)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("team", [False, True], ids=["key", "team"])
+    @pytest.mark.parametrize("access", ACCESSES, ids=str)
+    def test_no_name_gives_itself_away(self, access: Any, team: bool) -> None:
+        bounds = Access(**access)
+        caller = Caller(key_id=1, key_name="k", access=EVERYTHING if team else bounds)
+        caller = replace(caller, team_access=bounds if team else EVERYTHING)
+        kept = 0
+        for name in self.NAMES:
+            try:
+                resolve(self.whole, name, caller)
+            except Refusal as wrong:
+                if wrong.code != "model_not_allowed":
+                    continue
+                kept += 1
+                gone = refused(self.without(name), name, caller)
+                told, unknown = [(one.status, one.message, one.type, one.code, one.param) for one in (wrong, gone)]
+                assert told == unknown, name
+        assert kept, "something was out of its reach"
+
+    @pytest.mark.parametrize(
+        ("name", "code"),
+        [
+            ("dead/late", "no_connection"), ("late", "no_connection"), ("theirs/kept", "no_connection_for_key"),
+            ("broken", "no_usable_step"), ("within", "no_usable_step"), ("late-one", "no_connection"),
+        ],
+    )  # fmt: skip
+    def test_what_cannot_be_used_now_is_told_to_who_may(self, name: str, code: str) -> None:
+        for access in (Access(models=(name,)), Access(models=("dead/*", "theirs/*", name))):
+            caller = Caller(key_id=1, key_name="k", access=access, team_access=Access(models=("*",)))
+            assert refused(self.whole, name, caller).code == code
+        other = Caller(key_id=1, key_name="k", access=Access(models=("acme/*",)))
+        assert refused(self.whole, name, other).code == "model_not_allowed"
+
+    def test_what_nobody_has_is_told_to_who_may_have_it(self) -> None:
+        for access in (Access(models=("acme/*",)), Access(models=("*",), combos=("acme/*", "x"))):
+            caller = Caller(key_id=1, key_name="k", access=access)
+            assert refused(self.whole, "acme/gone", caller).code == "model_not_found"
+        assert refused(self.whole, "gone", ANYONE).code == "model_not_found"
+
+    def test_a_dead_alias_names_its_target_only_to_who_may_use_that(self) -> None:
+        assert refused(self.whole, "lost", ANYONE).message == "The model 'beta/gone' does not exist."
+        caller = Caller(key_id=1, key_name="k", access=Access(models=("lost",)))
+        told = refused(self.whole, "lost", caller)
+        assert (told.status, told.message) == (404, "The model 'lost' does not exist.")
+        config = replace(self.whole, aliases={"fast": "large"})
+        told = refused(config, "fast", Caller(key_id=1, key_name="k", access=Access(models=("fast",))))
+        assert told.message == "'fast' is ambiguous; several providers have it."
