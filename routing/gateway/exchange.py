@@ -22,6 +22,7 @@ from routing.gateway.counting import count
 from routing.gateway.endpoints import Call, Headers
 from routing.gateway.lanes import Answer, Lane, Prepared
 from routing.gateway.outcome import Outcome
+from routing.gateway.peek import named
 from routing.gateway.policies import Rule
 from routing.gateway.purses import Purses
 from routing.gateway.record import Record
@@ -85,14 +86,18 @@ class Exchange(Struct, kw_only=True, eq=False):
     async def answer(self, body: bytes) -> None:
         """Answer the request. Raises Refusal for what is to be told to the client."""
         operation = self.call.endpoint.operation
-        if operation in OPERATIONS:
-            await answer(self, operation, self.headers, body, name=self.call.name)
-            return
-        asking = Asking(self, body)
-        self.record.requested_model, self.record.stream = asking.model, asking.stream
-        if self.rules:
-            await asking.obey(len(body))
-        await self.replays.through(self, asking.question, lambda: self._ask(asking, body))
+        try:
+            if operation in OPERATIONS:
+                await answer(self, operation, self.headers, body, name=self.call.name)
+                return
+            asking = Asking(self, body)
+            self.record.requested_model, self.record.stream = asking.model, asking.stream
+            if self.rules:
+                await asking.obey(len(body))
+            await self.replays.through(self, asking.question, lambda: self._ask(asking, body))
+        except Refusal:
+            self.record.requested_model = self.record.requested_model or self.call.name or named(body, self.headers)
+            raise
 
     async def _ask(self, asking: Asking, body: bytes) -> None:
         """Have somebody answer."""

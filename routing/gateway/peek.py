@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from providers.wire.errors import Refusal
+from providers.wire.media import multipart
 from providers.wire.types import Json
 
 Raw = msgspec.Raw
@@ -44,6 +47,19 @@ def peek(body: bytes, *, model: str = "", stream: bool | None = None, state: tup
         stream = _switch(fields.get("stream"))
     ours = any(bytes(fields[name]) != b"null" for name in state if name in fields)
     return Peek(model=model, stream=stream, fields=fields, ours=ours)
+
+
+def named(body: bytes, headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The model that a body names, an object's or a form's, which may be wrong in whatever else; "" for none."""
+    kind = next((value for name, value in headers if name == b"content-type"), b"").decode("latin-1")
+    try:
+        if not kind.lower().startswith("multipart/"):
+            return _text(fields_of(body).get("model"))
+        found = multipart.parts(body, multipart.boundary_of(kind))
+        place = next((part for part in found if part.name == "model" and not part.file), None)
+        return body[place.start : place.end].decode("utf-8", "replace") if place is not None else ""
+    except Refusal:
+        return ""
 
 
 def document(body: bytes) -> dict[str, Json]:
