@@ -36,8 +36,8 @@ SMOOTHING = 0.2  # weight of the newest first byte in a model's latency
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Why an attempt is not to be made now. ``seconds`` until it may be; ``hard``: asking sooner is pointless.
-    ``why`` is a word for the request's trail."""
+    """Why an attempt is not to be made now. ``seconds`` until it may be, 0 where no time helps; ``hard``: asking sooner
+    is pointless. ``why`` is a word for the request's trail."""
 
     kind: Kind
     seconds: float

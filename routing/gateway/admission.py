@@ -144,7 +144,7 @@ class Ticket:
 
     def _deny(self, denied: Refusal) -> Verdict:
         self._denied = self._denied or denied
-        return Verdict(Kind.QUOTA, denied.retry_after or 1.0, hard=True, why=denied.code or denied.type)
+        return Verdict(Kind.QUOTA, denied.retry_after or 0.0, hard=True, why=denied.code or denied.type)
 
     async def _take(self, hard: Sequence[Held], worst: int) -> Taken:
         """Take what is not held yet, and the money. Raises Refusal 429 when a limit of the caller's is reached."""

@@ -143,7 +143,7 @@ class Tries:
         """In order. What rests after a passing failure comes last, what asking would not help not at all; when all of
         it rests for a moment only, the moment is waited for. What comes last is in the trail until it is its turn."""
         later: list[tuple[Attempt, SkipNote | None]] = []
-        resting: list[Attempt] = []
+        resting: list[tuple[Attempt, Verdict]] = []
         for attempt in self._plan:
             verdict = self._verdict(attempt)
             if verdict is None:
@@ -153,7 +153,7 @@ class Tries:
                         later.append((attempt, self._note(attempt, "busy", self._until_free(attempt) or None)))
             elif verdict.hard:
                 self._skip(attempt, verdict)
-                resting.append(attempt)
+                resting.append((attempt, verdict))
             else:
                 later.append((attempt, self._note(attempt, verdict.code, verdict.seconds)))
         self._patient = True
@@ -168,13 +168,13 @@ class Tries:
         if resting and not self.made:
             yield from self._patiently(resting)
 
-    def _patiently(self, resting: Sequence[Attempt]) -> Iterator[Step]:
+    def _patiently(self, resting: Sequence[tuple[Attempt, Verdict]]) -> Iterator[Step]:
         """Wait for the first to come back where that is soon: a client would only ask again."""
-        soonest = min(verdict.seconds for verdict in self.resting)
+        soonest = min(verdict.seconds for _, verdict in resting)
         if soonest > self._switches.patience_seconds:
             return
         yield soonest + self._board.die.uniform(0.0, 0.1 * soonest + 0.05)  # not all at the same moment
-        for attempt in resting:
+        for attempt, _ in resting:
             if self._verdict(attempt) is None and self._worth(attempt):
                 yield attempt
 
@@ -293,7 +293,7 @@ class Tries:
     # -- the trail ---------------------------------------------------------------------------------------------------
     def _skip(self, attempt: Attempt, verdict: Verdict) -> None:
         self.resting.append(verdict)
-        self._note(attempt, verdict.code, verdict.seconds)
+        self._note(attempt, verdict.code, verdict.seconds or None)
 
     def _left_out(self, attempt: Attempt, why: str) -> bool:
         """Always False: the attempt is not made."""

@@ -10,7 +10,7 @@ import pytest
 from providers.failures import CONSEQUENCES
 from providers.upstream import Attempt
 from providers.wire.errors import Kind, Refusal, UpstreamFailure
-from routing.board import Board
+from routing.board import Board, Verdict
 from routing.gateway.answers import MOST_TELLING, most_telling, refusal_for, status_for
 from routing.gateway.attempts import Tries
 from routing.pace import Pace
@@ -293,3 +293,19 @@ class TestAnswers:
         assert most_telling([failure(Kind.SERVER, status=500, retry_after=3)]).retry_after == 3
         blamed = failure(Kind.BAD_REQUEST, status=400)
         assert most_telling([first, blamed]) is blamed and blamed.retry_after is None
+
+
+def test_patience_is_for_what_comes_back(board: Board, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What money keeps away has no end of its own, and is nothing to wait for."""
+
+    async def gate(one: Attempt) -> Verdict | None:
+        return Verdict(Kind.QUOTA, 0.0, hard=True, why="model_without_price") if one is OTHER else None
+
+    async def sleep(seconds: float) -> None:
+        clock.now += seconds
+
+    monkeypatch.setattr("routing.gateway.attempts.asyncio.sleep", sleep)
+    board.failed(ONE, failure(Kind.QUOTA, retry_after=3.0))
+    tries = Tries((ONE, OTHER), board, Switches(patience_seconds=5), clock, gate=gate)
+    assert run(tries, None) == [ONE.link.connection_id] and 1003 <= clock.now < 1004
+    assert [(skip.provider, skip.seconds) for skip in tries.skips] == [("acme", 3.0), ("beta", None)]

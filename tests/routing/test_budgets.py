@@ -10,13 +10,15 @@ from typing import Any
 
 import httpx
 import pytest
+from django.utils import timezone
 
 from analytics import budgets, ledger
 from analytics.models import LedgerLine, UsageRecord
-from routing.models import ApiKey, Budget, GatewaySettings, Limit
+from routing.combos import Step, store
+from routing.models import ApiKey, Budget, Combo, GatewaySettings, Limit
 from routing.money import BEGINNING
 from tests import simulator as sim
-from tests.routing.conftest import HELLO, Client
+from tests.routing.conftest import HELLO, Client, same_day
 
 ONE_USD = "1000"  # per million output tokens: a thousand tokens cost a dollar
 
@@ -201,10 +203,30 @@ def test_an_unpriced_model_is_refused_by_name_under_a_hard_budget_only(client: C
     assert client.chat().status_code == 200
 
 
+def test_the_trail_names_an_end_only_of_what_ends(client: Client, make_provider: Any, upstream: Any) -> None:
+    """A price comes by somebody's doing, a budget in all never begins again, one of a day does."""
+    make_provider("beta", upstream.url)  # unpriced
+    make_provider("flat", upstream.url, tier="free")
+    store(Combo(name="all", strategy="priority"), [Step("beta/large"), Step("acme/large"), Step("flat/large")])
+    same_day()
+    total = budget(client, "0.5")
+    assert client.chat(model="all", max_tokens=1000).headers["x-omniroute-provider"] == "flat"
+    total.delete()
+    daily = budget(client, "0.5", period="daily")
+    ledger.adjust(daily.pk, Decimal("0.5"), "used up", timezone.now())
+    assert client.chat(model="all", max_tokens=1000).headers["x-omniroute-provider"] == "flat"
+    first, second = [
+        [(skip["provider"], skip["why"], skip["seconds"]) for skip in row.skips] for row in client.gateway.records(2)
+    ]
+    unpriced, over = ("beta", "model_without_price", None), ("acme", "budget_exceeded")
+    assert first == [unpriced, (*over, None)]
+    assert second[0] == unpriced and second[1][:2] == over and 0 < second[1][2] <= 86400
+
+
 def test_a_provider_out_of_budget_is_skipped_and_the_trail_says_so(
     client: Client, upstream: Any, make_provider: Any
 ) -> None:
-    from routing.models import Combo, ComboStep
+    from routing.models import ComboStep
 
     make_provider("beta", upstream.url, input_price="0", output_price="1")
     combo = Combo.objects.create(name="both")
