@@ -8,10 +8,12 @@ from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from omniroute.admin import bounded
 from providers.pages import logins
 from providers.urls import proxy_urls, quota_urls
 
 admin.autodiscover()
+admin.site.admin_view = bounded(admin.site.admin_view)  # type: ignore[method-assign,assignment]
 # The admin's own sign-in form knows neither second factors nor rate limits.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
