@@ -151,7 +151,7 @@ class Exchange(Struct, kw_only=True, eq=False):
     async def counted(self, refusal: Refusal) -> Refusal:
         """A request that was refused before it came to the gate is one all the same: it counts at the caller's limits,
         and what it is told says how much is left. Another refusal when no more than that was left."""
-        if self.ticket is not None or not self.record.caller.limits:
+        if self.tries is not None or not self.record.caller.limits:
             return refusal
         nothing = Demand(self.call.endpoint.operation, b"")
         self.ticket = Ticket(self.purses, self.snapshot, self.record, self.writer, nothing)

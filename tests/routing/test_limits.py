@@ -163,6 +163,16 @@ def test_a_request_that_is_refused_before_counts_and_is_told_of_limits(client: C
     assert upstream.count == 1
 
 
+def test_so_does_one_that_no_provider_has_a_service_for(client: Client, make_provider: Any, upstream: Any) -> None:
+    make_provider("claude", upstream.url, format="anthropic")
+    limited(client, requests_per_minute=1)
+    body = {"model": "claude/large", "input": "Hello"}
+    refused = client.http.post("/embeddings", json=body)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "unsupported_operation")
+    assert refused.headers["x-ratelimit-remaining-requests"] == "0"
+    assert client.http.post("/embeddings", json=body).status_code == 429
+
+
 # -- addresses --------------------------------------------------------------------------------------------------------
 def test_an_address_has_a_limit_before_its_key_is_looked_at(client: Client, upstream: Any) -> None:
     settings(requests_per_address=3)
