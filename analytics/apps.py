@@ -11,11 +11,11 @@ class AnalyticsConfig(AppConfig):
     verbose_name = _("Analytics")
 
     def ready(self) -> None:
-        from analytics.budgets import spent_now
+        from analytics.budgets import seen_by, spent_now
         from analytics.ledger import standing
-        from routing import preview, trial
+        from routing import till, trial
 
-        preview.go_by(spent_now)
+        till.go_by(spent_now, seen_by)
         trial.tried.connect(_keep, dispatch_uid="trials of combos")
         trial.go_by(standing)
 

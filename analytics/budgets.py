@@ -90,10 +90,15 @@ def standings(rows: Iterable[Budget]) -> list[Standing]:
     return [replace(now, reserved=usd(amount)) for now, amount in zip(found, amounts, strict=True)]
 
 
-def spent_now(budget: LiveBudget, begin: datetime, end: datetime | None) -> tuple[int, int]:
-    """As ``routing.preview.Spent``; what running requests hold is nothing where it is not known."""
-    held = _reserved([purse_key(budget.id, budget.period, begin)]) or [0]
-    return units(ledger.spent(budget.id, begin, end)), held[0]
+def spent_now(budget: LiveBudget, begin: datetime, end: datetime | None) -> tuple[int, int | None]:
+    """As ``routing.till.Spent``."""
+    held = _reserved([purse_key(budget.id, budget.period, begin)])
+    return units(ledger.spent(budget.id, begin, end)), held[0] if held is not None else None
+
+
+def seen_by(user: User) -> set[int]:
+    """Ids of the budgets whose figures a person may see."""
+    return set(visible_to(user).values_list("pk", flat=True))
 
 
 def watch(reserved: Reserved | None) -> None:

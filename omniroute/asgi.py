@@ -37,7 +37,7 @@ from routing.gateway.outcome import Outcome
 from routing.gateway.replay import open_index, open_repeats, open_shelf
 from routing.health import HealthSync, claim_probe
 from routing.publish import Publisher
-from routing.state import Window, open_state
+from routing.state import Slot, Window, open_state
 
 __all__ = ["application", "is_client_api", "runtime"]
 
@@ -125,9 +125,9 @@ class Runtime:
         """From the threads of pages."""
         return self._asked(self.gateway.purses.state.reserved(purses))
 
-    def _levels(self, windows: Sequence[Window]) -> Sequence[int] | None:
+    def _levels(self, windows: Sequence[Window], slots: Sequence[Slot]) -> levels.Looked | None:
         """From the threads of pages."""
-        return self._asked(levels.look(self.gateway.purses.state, windows))
+        return self._asked(levels.look(self.gateway.purses.state, windows, slots))
 
     def _asked(self, question: Coroutine[Any, Any, T]) -> T | None:
         """The answer of the gateway's loop, to a thread of a page; None when it takes too long."""

@@ -162,3 +162,10 @@ FORMS: dict[str, type[PolicyForm]] = {
     "guard": GuardForm,
     "redaction": RedactionForm,
 }
+
+
+def mode_of(row: Policy) -> str:
+    """What its form calls its mode, the form's first where none is said; empty where it has none."""
+    field: Any = FORMS[row.kind].base_fields.get("mode")
+    given = row.settings.get("mode", field.choices[0][0]) if field else None
+    return str(dict(field.choices).get(given, given)) if field else ""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required, permission_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -14,13 +12,13 @@ from django.views.decorators.http import require_POST
 
 from providers.deleting import deletion
 from routing.models import Policy
-from routing.policy_forms import FORMS
+from routing.policy_forms import FORMS, mode_of
 
 
 @login_required
 @permission_required("routing.view_policy", raise_exception=True)
 def policies(request: HttpRequest) -> HttpResponse:
-    rows = [(row, _mode(row)) for row in Policy.objects.select_related("team", "api_key")]
+    rows = [(row, mode_of(row)) for row in Policy.objects.select_related("team", "api_key")]
     return render(request, "routing/policies.html", {"policies": rows, "kinds": Policy.Kind.choices})
 
 
@@ -60,13 +58,6 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         done=_("The policy is deleted."),
         back=reverse("policies:list"),
     )
-
-
-def _mode(row: Policy) -> str:
-    """What its form calls its mode, the form's first where none is said; empty where it has none."""
-    field: Any = FORMS[row.kind].base_fields.get("mode")
-    given = row.settings.get("mode", field.choices[0][0]) if field else None
-    return str(dict(field.choices).get(given, given)) if field else ""
 
 
 def _form(request: HttpRequest, row: Policy) -> HttpResponse:

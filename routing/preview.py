@@ -1,40 +1,40 @@
 """What would happen: a name, asked by somebody, as the gateway would answer it now, before anybody asks.
 
-Nothing is counted and nothing reserved. Budgets are looked at as for a short request that sets no limit on its answer.
+Nothing is counted and nothing reserved. Limits and budgets are looked at as for a short request that sets no limit on
+its answer.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Team, User
-from providers.prices import price_of
 from providers.upstream import Attempt
 from providers.wire.errors import Kind, Refusal
-from routing import health, keys, publish
+from routing import health, keys, levels, policies, publish
+from routing.addresses import Rule
 from routing.board import Board, Verdict
 from routing.gateway import callers, denials
-from routing.gateway.admission import counting
 from routing.gateway.answers import nobody
 from routing.gateway.services import OPERATIONS, able
 from routing.gateway.worst import Demand
-from routing.models import ApiKey
-from routing.money import span, units
+from routing.levels import Level, Standing
+from routing.models import ApiKey, Policy
 from routing.plan import plan
 from routing.reserves import reserved
 from routing.resolve import Branch, LeftOut, left_out, resolve
-from routing.snapshot import ANYBODY, Budget, Caller, Snapshot
+from routing.snapshot import ANYBODY, Caller, Snapshot
+from routing.till import Stand, Till
 
 SHORT = b'{"model": "preview", "messages": [{"role": "user", "content": "Hello"}]}'
-# A budget, begin and end of its current span → units spent, and what running requests hold of it.
-Spent = Callable[[Budget, datetime, datetime | None], tuple[int, int]]
+# Refusals of callers that are no request of theirs: no limit counts them.
+UNCOUNTED = frozenset(("api_key_disabled", "api_key_expired", "endpoint_not_allowed"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +53,17 @@ class Candidate:
 class Preview:
     """``combo``: name of the combo that the name stands for, "" for a single model. ``left_out``: its steps that stand
     for nothing now. ``refusal``: what the caller would be told now, without candidates when nobody is looked for, and
-    with them when none of them can be asked."""
+    with them when none of them can be asked, or a limit is reached. ``limits``, ``budgets`` and ``policies``: all that
+    hold for the caller; the limit of the address, where one was given, is the first."""
 
     name: str
     combo: str = ""
     candidates: tuple[Candidate, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     refusal: Refusal | None = None
+    limits: tuple[Level, ...] = ()
+    budgets: tuple[Stand, ...] = ()
+    policies: tuple[Policy, ...] = ()
 
 
 def board_now() -> Board:
@@ -67,15 +71,6 @@ def board_now() -> Board:
     board = Board()
     board.learn(health.since(-1))
     return board
-
-
-def go_by(spent: Spent) -> None:
-    """Where to look up what budgets have spent; without it, attempts that a hard budget counts are refused."""
-    global _spent
-    _spent = spent
-
-
-_spent: Spent | None = None
 
 
 class NotTheirs(ValueError):
@@ -104,10 +99,48 @@ def caller_of(snapshot: Snapshot, by: User, key: ApiKey | None, user: User | Non
     return ANYBODY if user is None and team is None else publish.caller_of(user, team)
 
 
-def preview(snapshot: Snapshot, caller: Caller, name: str, board: Board, operation: str = "chat") -> Preview:
-    """The answer for one caller. Strategies that draw or take turns show one of their possible orders."""
+def may_give_address(by: User) -> bool:
+    """Whether somebody may be told what an address is told: who may see the rules for addresses."""
+    return by.has_perm("routing.view_iprule")
+
+
+def preview(
+    snapshot: Snapshot, caller: Caller, name: str, board: Board, operation: str = "chat", address: str = ""
+) -> Preview:
+    """The answer for one caller, from an address where one is given. Strategies that draw or take turns show one of
+    their possible orders."""
     board.configure(snapshot.switches)
     now = time.time()
+    demand = Demand(operation, SHORT)
+    door = _door(snapshot, address, now) if address else Standing(())
+    till = Till(snapshot, caller, demand, now)
+    found = _answered(snapshot, caller, name, board, operation, till, now)
+    # Of what is refused before anybody is looked for no tokens count.
+    limits = levels.standing(caller.limits, demand.usual if found.candidates else Demand(operation, b"").usual)
+    # As the gateway goes: whose address is refused is not looked up, and who may not come in is not counted.
+    counted = found.refusal is None or found.refusal.code not in UNCOUNTED
+    return replace(
+        found,
+        refusal=door.refusal or (limits.refusal if counted else None) or found.refusal,
+        limits=door.levels + limits.levels,
+        budgets=till.stands,
+        policies=tuple(policies.in_force(caller.key_id, caller.team_id)),
+    )
+
+
+def _door(snapshot: Snapshot, address: str, now: float) -> Standing:
+    """What an address is told before anybody is looked up, see ``routing.gateway.door``."""
+    refused = snapshot.addresses.refuses(address, now) if snapshot.addresses is not None else None
+    if refused:
+        return Standing((), denials.address_refused(refused if isinstance(refused, Rule) else None, now))
+    most = snapshot.switches.requests_per_address
+    return levels.of_address(address, most) if most is not None else Standing(())
+
+
+def _answered(
+    snapshot: Snapshot, caller: Caller, name: str, board: Board, operation: str, till: Till, now: float
+) -> Preview:
+    """Whom the name leads to, without a look at limits."""
     try:
         callers.admit(caller, now)
         callers.permit(caller, operation)
@@ -117,7 +150,6 @@ def preview(snapshot: Snapshot, caller: Caller, name: str, board: Board, operati
             attempts = able(attempts, operation, name)
     except Refusal as refusal:
         return Preview(name, refusal=refusal)
-    till = _Till(snapshot, caller, operation, now)
     candidates = tuple(_candidate(snapshot, attempt, board, till) for attempt in attempts)
     return Preview(
         name,
@@ -128,54 +160,12 @@ def preview(snapshot: Snapshot, caller: Caller, name: str, board: Board, operati
     )
 
 
-def _refusal(candidates: Sequence[Candidate], till: _Till) -> Refusal | None:
+def _refusal(candidates: Sequence[Candidate], till: Till) -> Refusal | None:
     """What is told when nobody can be asked: of money first, as the gateway does."""
     verdicts = [one.rests for one in candidates if one.rests is not None and one.rests.hard]
     if len(verdicts) < len(candidates):
         return None
     return till.denied or nobody(verdicts)
-
-
-class _Till:
-    """The verdicts of budgets on one caller's attempts. ``denied``: the first of them."""
-
-    def __init__(self, snapshot: Snapshot, caller: Caller, operation: str, now: float) -> None:
-        self._snapshot, self._caller, self._demand, self._now = snapshot, caller, Demand(operation, SHORT), now
-        self._known: dict[int, tuple[int, int]] = {}
-        self.denied: Refusal | None = None
-
-    def verdict(self, attempt: Attempt) -> Verdict | None:
-        """None when it would be paid. ``seconds`` is 0 where no time helps."""
-        found = self._refusal(attempt)
-        self.denied = self.denied or found
-        if found is None:
-            return None
-        return Verdict(Kind.QUOTA, found.retry_after or 0.0, hard=True, why=found.code or found.type)
-
-    def _refusal(self, attempt: Attempt) -> Refusal | None:
-        budgets = counting(self._snapshot, self._caller, attempt, self._demand.operation)
-        hard = [budget for budget in budgets if budget.hard]
-        if not hard:
-            return None
-        price = self._snapshot.providers[attempt.entry.id].prices.get(attempt.model)
-        if price is None and attempt.model not in attempt.entry.models:
-            price = price_of(attempt.entry, attempt.model)
-        bound = self._demand.worst(attempt, price) if price is not None else None
-        if bound is None:
-            return denials.unpriced(attempt, hard[0])
-        return next(filter(None, (self._short(budget, units(bound)) for budget in hard)), None)
-
-    def _short(self, budget: Budget, worst: int) -> Refusal | None:
-        """As ``routing.state`` decides when money is taken."""
-        if _spent is None:
-            return denials.unknown_budget()
-        begin, end = span(budget.period, budget.zone, datetime.fromtimestamp(self._now, UTC))
-        if budget.id not in self._known:
-            self._known[budget.id] = _spent(budget, begin, end)
-        spent, held = self._known[budget.id]
-        if spent + held < budget.limit and spent + held + worst <= budget.limit:
-            return None
-        return denials.over_budget(budget, spent, held, worst, end, self._now)
 
 
 def verdict_now(snapshot: Snapshot, board: Board, attempt: Attempt) -> Verdict | None:
@@ -185,11 +175,11 @@ def verdict_now(snapshot: Snapshot, board: Board, attempt: Attempt) -> Verdict |
     return found if found is not None and found.hard else reserved(snapshot, attempt, board.wall()) or found
 
 
-def _candidate(snapshot: Snapshot, attempt: Attempt, board: Board, till: _Till) -> Candidate:
+def _candidate(snapshot: Snapshot, attempt: Attempt, board: Board, till: Till) -> Candidate:
     price = snapshot.providers[attempt.entry.id].prices.get(attempt.model)
     rests = verdict_now(snapshot, board, attempt)
-    if rests is None or not rests.hard:
-        rests = till.verdict(attempt) or rests
+    if (rests is None or not rests.hard) and (denied := till.refusal(attempt)) is not None:
+        rests = Verdict(Kind.QUOTA, denied.retry_after or 0.0, hard=True, why=denied.code or denied.type)
     return Candidate(
         attempt.entry.id,
         attempt.link.name,

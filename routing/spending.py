@@ -15,6 +15,7 @@ from routing.addresses import Addresses, Rule, network_of
 from routing.models import AddressMode, ApiKey, Budget, IpRule, Limit, Scope
 from routing.money import units
 from routing.snapshot import Budget as LiveBudget
+from routing.snapshot import Caller
 from routing.snapshot import Limit as LiveLimit
 
 Whose = tuple[str, int | str | None]  # scope and what it is in
@@ -38,16 +39,18 @@ def named(row: Limit | Budget) -> str:
 
 
 def live_limits() -> Limits:
-    return {
-        whose(row): LiveLimit(
-            key=":".join(map(str, whose(row))),
-            whose=named(row),
-            requests=row.requests_per_minute,
-            tokens=row.tokens_per_minute,
-            parallel=row.parallel,
-        )
-        for row in Limit.objects.select_related("api_key", "user", "team")
-    }
+    return {whose(row): live_limit(row) for row in Limit.objects.select_related("api_key", "user", "team")}
+
+
+def live_limit(row: Limit) -> LiveLimit:
+    """Limits as the hot path reads them."""
+    return LiveLimit(
+        key=":".join(map(str, whose(row))),
+        whose=named(row),
+        requests=row.requests_per_minute,
+        tokens=row.tokens_per_minute,
+        parallel=row.parallel,
+    )
 
 
 def live_budgets() -> Budgets:
@@ -86,21 +89,29 @@ def set_limit(figures: Mapping[str, int | None], **whose: Any) -> None:
 
 def limits_on(key: ApiKey) -> QuerySet[Limit]:
     """The rows whose limits hold for a key: its own, its user's, its team's."""
-    return Limit.objects.filter(_callers(key)).select_related("api_key", "user", "team")
+    return _limits(_callers(key.pk, key.owner_id, key.team_id))
+
+
+def limits_of(caller: Caller) -> QuerySet[Limit]:
+    """Likewise for whoever asks, with a key or without."""
+    return _limits(_callers(caller.key_id, caller.user_id, caller.team_id))
+
+
+def _limits(whose: Q) -> QuerySet[Limit]:
+    return Limit.objects.filter(whose).select_related("api_key", "user", "team")
 
 
 def budgets_on(key: ApiKey) -> QuerySet[Budget]:
     """The budgets that hold for a key wherever its requests go: its own, its user's, its team's, everybody's."""
-    found = Budget.objects.filter(_callers(key) | Q(scope=Scope.GLOBAL), enabled=True)
+    found = Budget.objects.filter(_callers(key.pk, key.owner_id, key.team_id) | Q(scope=Scope.GLOBAL), enabled=True)
     return found.select_related("api_key", "user", "team")
 
 
-def _callers(key: ApiKey) -> Q:
-    found = Q(api_key=key)
-    if key.owner_id:
-        found |= Q(user=key.owner_id)
-    if key.team_id:
-        found |= Q(team=key.team_id)
+def _callers(key: int | None, user: int | None, team: int | None) -> Q:
+    """Rows of any of these; of nobody none."""
+    found = Q(pk__in=())
+    for column, pk in (("api_key", key), ("user", user), ("team", team)):
+        found |= Q(**{column: pk}) if pk is not None else Q(pk__in=())
     return found
 
 

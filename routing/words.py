@@ -95,6 +95,9 @@ REFUSALS: Mapping[str, Promise] = {
     "api_key_disabled": _("the key is switched off"),
     "api_key_expired": _("the key has expired"),
     "endpoint_not_allowed": _("the key may not ask for this"),
+    "address_not_allowed": _("requests from this address are not taken"),
+    "rate_limit_exceeded": _("a limit per minute is reached"),
+    "concurrency_limit_exceeded": _("as many requests run at the same time as may"),
     "unsupported_operation": _("the provider has nothing of this kind"),
 }
 

@@ -30,5 +30,5 @@ def budgets_among(context: Context, rows: Iterable[Budget]) -> dict[str, Any]:
 
 def _rows(context: Context, rows: Iterable[Budget]) -> dict[str, Any]:
     user = context["request"].user
-    seen = set(budgets.visible_to(user).values_list("pk", flat=True))
+    seen = budgets.seen_by(user)
     return {"rows": [(now, now.budget.pk in seen) for now in budgets.standings(rows)], "perms": context["perms"]}

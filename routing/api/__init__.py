@@ -7,7 +7,8 @@ from typing import Any
 from rest_framework import viewsets
 
 from routing.api.keys import KeyViewSet, TeamAccessViewSet
-from routing.api.names import AliasViewSet, ComboViewSet, PreviewViewSet
+from routing.api.names import AliasViewSet, ComboViewSet
+from routing.api.preview import PreviewViewSet
 from routing.api.resilience import HealthViewSet, SettingsViewSet
 from routing.api.shaping import CacheSettingsViewSet, PolicyViewSet
 from routing.api.spending import IpRuleViewSet, LimitViewSet

@@ -1,12 +1,11 @@
-"""What model names stand for: combos, aliases, and a preview of the answer."""
+"""What model names stand for: combos and aliases."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from msgspec.structs import asdict
 from rest_framework import serializers, viewsets
@@ -14,17 +13,14 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api_auth import SignedIn, SiteAdministrator
-from accounts.models import User
-from accounts.permissions import teams_visible_to, users_visible_to
+from accounts.api_auth import SiteAdministrator
 from providers import strict
-from routing import combos, keys, publish, trial
+from routing import combos, publish, trial
 from routing.api.shared import METHODS, MOST_STEPS
 from routing.blueprints import BLUEPRINTS, Blueprint
-from routing.models import ENDPOINTS, Alias, ApiKey, Combo, Strategy
-from routing.preview import Candidate, NotTheirs, Preview, board_now, caller_of, preview
-from routing.resolve import LONGEST_NAME
-from routing.snapshot import Caller, Snapshot
+from routing.models import Alias, Combo, Strategy
+from routing.preview import board_now
+from routing.snapshot import Snapshot
 from routing.standing import GONE, RESTING, USABLE, Standing, standing
 
 
@@ -224,86 +220,3 @@ class AliasViewSet(viewsets.ModelViewSet[Alias]):
     permission_classes = [SiteAdministrator]
     http_method_names = METHODS
     lookup_value_regex = "[0-9]+"
-
-
-class AskSerializer(strict.Serializer[Any]):
-    """A name, and who asks for what. ``key``: the id of a client key. ``user`` and ``team``: ids; without a key, what a
-    new key of this user in this team would get. Without any of them, nobody's permissions are applied.
-    ``operation``: what is asked for."""
-
-    model = serializers.CharField(max_length=LONGEST_NAME)
-    key = serializers.IntegerField(required=False, allow_null=True)
-    user = serializers.IntegerField(required=False, allow_null=True)
-    team = serializers.IntegerField(required=False, allow_null=True)
-    operation = serializers.ChoiceField(choices=ENDPOINTS, default="chat")
-
-
-class CandidateSerializer(strict.Serializer[Any]):
-    provider = serializers.CharField()
-    connection = serializers.CharField()
-    model = serializers.CharField()
-    tier = serializers.CharField()
-    input_price = serializers.DecimalField(max_digits=20, decimal_places=10, allow_null=True, source="price")
-    why = serializers.SerializerMethodField()
-    seconds = serializers.SerializerMethodField()
-
-    def get_why(self, candidate: Candidate) -> str | None:
-        return None if candidate.rests is None else candidate.rests.code
-
-    def get_seconds(self, candidate: Candidate) -> float | None:
-        return round(candidate.rests.seconds, 1) or None if candidate.rests is not None else None
-
-
-class PreviewSerializer(strict.Serializer[Any]):
-    """The attempts that would be made, in order; ``why`` of those that would not be made now, ``seconds`` until they
-    may be, where time helps. ``left_out``: steps that stand for nothing now, each as name, sentence and code.
-    ``refusal``: what the client would be told now, when nobody can be asked."""
-
-    name = serializers.CharField()
-    combo = serializers.CharField()
-    candidates = CandidateSerializer(many=True)
-    left_out = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
-    refusal = serializers.SerializerMethodField()
-
-    def get_refusal(self, found: Preview) -> dict[str, Any] | None:
-        wrong = found.refusal
-        if wrong is None:
-            return None
-        told = {"status": wrong.status, "code": wrong.code, "message": wrong.message}
-        return told | {"retry_after": None if wrong.retry_after is None else round(wrong.retry_after, 1)}
-
-
-class PreviewViewSet(viewsets.GenericViewSet[Any]):
-    """What a name stands for, for a key or a user, before anybody asks."""
-
-    serializer_class = AskSerializer
-    permission_classes = [SignedIn]
-    queryset = ApiKey.objects.none()
-
-    @extend_schema(request=AskSerializer, responses=PreviewSerializer)
-    def create(self, request: Request) -> Response:
-        asked = self.get_serializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        wanted = asked.validated_data
-        snapshot = publish.build()
-        caller = self._caller(snapshot, wanted)
-        found = preview(snapshot, caller, wanted["model"], board_now(), wanted["operation"])
-        return Response(PreviewSerializer(found).data)
-
-    def _caller(self, snapshot: Snapshot, wanted: Mapping[str, Any]) -> Caller:
-        by = self.request.user
-        assert isinstance(by, User)
-        key = self._row(wanted, "key", keys.visible_to(by))
-        user, team = self._row(wanted, "user", users_visible_to(by)), self._row(wanted, "team", teams_visible_to(by))
-        try:
-            return caller_of(snapshot, by, key, user, team)
-        except NotTheirs as wrong:
-            raise serializers.ValidationError({wrong.field: [str(wrong.words)]}) from None
-
-    def _row(self, wanted: Mapping[str, Any], name: str, rows: QuerySet[Any]) -> Any:
-        if (pk := wanted.get(name)) is None:
-            return None
-        row = rows.filter(pk=pk).first()
-        if row is None:
-            raise serializers.ValidationError({name: [f"There is no such {name}."]})
-        return row

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 from providers.deleting import deletion
 from routing import keys, spending
 from routing.forms.keys import KeyForm, NewKeyForm
+from routing.pages.limits import with_levels
 from routing.pages.shared import person
 
 
@@ -47,7 +48,7 @@ def key_edit(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "form": form,
         "key": key,
-        "limits": spending.limits_on(key),
+        "limits": with_levels(spending.limits_on(key)),
         "title": _("Change the key %(name)s") % {"name": key.name},
         "back": reverse("routing:keys"),
     }

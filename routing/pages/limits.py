@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.contrib import messages
@@ -26,9 +27,13 @@ def limit_list(request: HttpRequest) -> HttpResponse:
     """Every row, with what counts at it now as far as that is known."""
     rows = list(Limit.objects.select_related("api_key__owner", "api_key__team", "user", "team"))
     rows.sort(key=lambda row: (list(Scope).index(Scope(row.scope)), str(row)))
-    used = levels.used(rows)
-    shown = [(row, used.get(row.pk, {}).get("requests"), used.get(row.pk, {}).get("tokens")) for row in rows]
-    return render(request, "routing/limit_list.html", {"rows": shown})
+    return render(request, "routing/limit_list.html", {"rows": with_levels(rows)})
+
+
+def with_levels(rows: Iterable[Limit]) -> list[tuple[Limit, Mapping[str, levels.Level]]]:
+    """Each with what counts at it, by kind."""
+    found = levels.of_rows(rows := list(rows))
+    return [(row, found[row.pk]) for row in rows]
 
 
 @login_required

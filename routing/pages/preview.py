@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from django import forms
@@ -16,10 +17,12 @@ from django.views.decorators.http import require_GET
 from accounts.models import Team, User
 from accounts.permissions import is_site_admin, teams_visible_to
 from providers.models import Tier
-from routing import keys, publish, words
-from routing.models import ENDPOINTS, ApiKey
+from routing import keys, publish, spending, words
+from routing.levels import Level
+from routing.models import ENDPOINTS, ApiKey, Budget, Limit
 from routing.pages.shared import person
-from routing.preview import Candidate, NotTheirs, Preview, board_now, caller_of, preview
+from routing.policy_forms import mode_of
+from routing.preview import Candidate, NotTheirs, Preview, board_now, caller_of, may_give_address, preview
 from routing.resolve import LONGEST_NAME, Rule, offered, rules
 from routing.snapshot import ANYBODY, Caller, Snapshot
 
@@ -47,6 +50,12 @@ class PreviewForm(forms.Form):
     operation = forms.ChoiceField(
         label=_("asked for"), choices=[(name, words.OPERATIONS[name]) for name in ENDPOINTS], required=False
     )
+    address = forms.GenericIPAddressField(
+        label=_("address"),
+        required=False,
+        widget=forms.TextInput(attrs={"class": "o-ltr", "spellcheck": "false", "autocomplete": "off"}),
+        help_text=_("Where the request comes from. Without one, rules and the limit for addresses are not looked at."),
+    )
 
     def __init__(self, *args: object, by: User, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
@@ -61,15 +70,19 @@ class PreviewForm(forms.Form):
             self.fields["key"].initial = choices["key"].first()
         if not choices["team"].exists():
             del self.fields["team"]
+        if not may_give_address(by):
+            del self.fields["address"]
 
 
 class Shown(NamedTuple):
-    """One candidate in words. ``state``: asked, later (it rests after a passing failure) or not."""
+    """One candidate in words. ``state``: asked, later (it rests after a passing failure) or not; ``budgets``: those
+    that keep it away."""
 
     candidate: Candidate
     tier: str
     state: str
     why: str
+    budgets: list[Budget]
 
 
 @require_GET
@@ -83,8 +96,9 @@ def preview_name(request: HttpRequest) -> HttpResponse:
         name, operation = form.cleaned_data["model"], form.cleaned_data["operation"] or ENDPOINTS[0]
         caller = _caller(snapshot, user, form)
         if caller is not None:
-            found = preview(snapshot, caller, name, board_now(), operation)
-            context |= {"found": found, "candidates": _shown(found), "rule": _rule(snapshot, name)}
+            found = preview(snapshot, caller, name, board_now(), operation, form.cleaned_data.get("address", ""))
+            context |= {"found": found, "rule": _rule(snapshot, name)}
+            context |= _holding(found, caller, form.cleaned_data.get("address", ""))
     return render(request, "routing/preview.html", context)
 
 
@@ -102,14 +116,31 @@ def _rule(snapshot: Snapshot, name: str) -> Rule | None:
     return next(rules(snapshot, name), None)
 
 
-def _shown(found: Preview) -> list[Shown]:
-    return [_candidate(one) for one in found.candidates]
+def _holding(found: Preview, caller: Caller, address: str) -> dict[str, object]:
+    """Candidates, limits, budgets and policies, in words and as rows."""
+    whose: dict[str, Limit | str] = {spending.live_limit(row).key: row for row in spending.limits_of(caller)}
+    limits: dict[str, dict[str, Level]] = {}
+    for level in found.limits:
+        limits.setdefault(level.key, {})[level.kind] = level
+    ids = [stand.budget.id for stand in found.budgets]
+    budgets = Budget.objects.select_related("api_key", "user", "team").in_bulk(ids)
+    return {
+        "candidates": [_candidate(one, found, budgets) for one in found.candidates],
+        "limits": [(whose.get(key, address), kinds) for key, kinds in limits.items()],
+        "budgets": [budgets[pk] for pk in ids if pk in budgets],
+        "policies": [(row, mode_of(row)) for row in found.policies],
+    }
 
 
-def _candidate(one: Candidate) -> Shown:
+def _candidate(one: Candidate, found: Preview, budgets: Mapping[int, Budget]) -> Shown:
+    tier = str(TIERS[one.tier])
     if one.rests is None:
-        return Shown(one, str(TIERS[one.tier]), "asked", "")
-    return Shown(one, str(TIERS[one.tier]), "not" if one.rests.hard else "later", words.of_skip(one.rests.code))
+        return Shown(one, tier, "asked", "", [])
+    model = f"{one.provider}/{one.model}"
+    away = [
+        budgets[stand.budget.id] for stand in found.budgets if model in stand.keeps_away and stand.budget.id in budgets
+    ]
+    return Shown(one, tier, "not" if one.rests.hard else "later", words.of_skip(one.rests.code), away)
 
 
 def _names(snapshot: Snapshot, user: User) -> list[str]:

@@ -182,6 +182,9 @@ class State(Protocol):
     async def reserved(self, purses: Sequence[str]) -> list[int] | None:
         """What running requests hold of each; None while the state is away."""
 
+    async def running(self, slots: Sequence[str]) -> list[int]:
+        """How many requests hold each; while the state is away, of this process."""
+
     async def confirm(self, rows: Sequence[tuple[str, str, int]]) -> Collection[str]:
         """(purse, id, amount): lines that are in the ledger now. Those that no open entry waits for change nothing;
         returns the purses of such lines, where there is an amount: they may have to be loaded again."""

@@ -197,6 +197,9 @@ class Memory:
     async def reserved(self, purses: Sequence[str]) -> list[int] | None:
         return [self._purses[purse].reserved if purse in self._purses else 0 for purse in purses]
 
+    async def running(self, slots: Sequence[str]) -> list[int]:
+        return [len(self._slots.get(slot, ())) for slot in slots]
+
     async def confirm(self, rows: Sequence[tuple[str, str, int]]) -> Collection[str]:
         unknown = set()
         for key, id, amount in rows:

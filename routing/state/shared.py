@@ -30,7 +30,7 @@ PREFIX = "omniroute:"
 LUA = Path(__file__).parent / "lua"
 SCRIPTS = {
     name: (LUA / "common.lua").read_bytes() + (LUA / f"{name}.lua").read_bytes()
-    for name in ("take", "end", "look", "load", "confirm", "enter", "tell", "heard", "claim", "settle")
+    for name in ("take", "end", "look", "load", "confirm", "running", "enter", "tell", "heard", "claim", "settle")
 }
 HASHES = {name: hashlib.sha1(text, usedforsecurity=False).hexdigest() for name, text in SCRIPTS.items()}
 WHY = (None, Why.WINDOW, Why.SLOT, Why.PURSE, Why.UNKNOWN)
@@ -177,6 +177,12 @@ class Shared:
         except (RedisAway, RedisError):
             return None
         return [int(amount or 0) for amount in found]
+
+    async def running(self, slots: Sequence[str]) -> list[int]:
+        try:
+            return list(await self.eval("running", [self.key(slot) for slot in slots], [self.now()]))
+        except (RedisAway, RedisError):
+            return await self._local.running(slots)
 
     async def confirm(self, rows: Sequence[tuple[str, str, int]]) -> Collection[str]:
         words: list[Word] = [word for _, id, amount in rows for word in (id, amount)]

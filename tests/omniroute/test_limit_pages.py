@@ -131,13 +131,17 @@ def test_what_counts_now_stands_beside_the_limit(
             body = {"model": "acme/large", "messages": [{"role": "user", "content": "Hello"}]}
             assert caller.post("/v1/chat/completions", json=body).status_code == 200
     spent = sum(row.input_tokens + row.output_tokens for row in gateway.records(2))
-    first, second = levels.used(Limit.objects.order_by("pk")).values()
-    assert (first, second) == ({"requests": 2}, {"tokens": spent}) and spent
+    used = [
+        {kind: level.used for kind, level in found.items()}
+        for found in levels.of_rows(Limit.objects.order_by("pk")).values()
+    ]
+    assert used == [{"requests": 2}, {"tokens": spent, "parallel": 0}] and spent
     browser = Client()
     browser.force_login(admin_user)
-    page = browser.get(LIMITS).content.decode()
-    assert "2 / 60" in page and f"{spent} / 9,000" in page
-    assert levels.used(Limit.objects.order_by("pk"))[Limit.objects.get(api_key=key).pk] == {"requests": 2}
+    for place in (LIMITS, f"/dashboard/keys/{key.pk}/"):
+        page = browser.get(place).content.decode()
+        assert "2 / 60" in page and f"{spent} / 9,000" in page and "0 / 3" in page and "resets in" in page
+    assert levels.of_rows(Limit.objects.filter(api_key=key))[Limit.objects.get(api_key=key).pk]["requests"].used == 2
 
 
 def test_rules_for_addresses_are_added_and_deleted(admin: Client) -> None:

@@ -24,7 +24,19 @@ from routing.blueprints import BLUEPRINTS
 from routing.board import News
 from routing.gateway import denials
 from routing.health import store
-from routing.models import Alias, ApiKey, Budget, Combo, GatewaySettings, HealthState, IpRule, Strategy, TeamAccess
+from routing.models import (
+    Alias,
+    ApiKey,
+    Budget,
+    Combo,
+    GatewaySettings,
+    HealthState,
+    IpRule,
+    Limit,
+    Policy,
+    Strategy,
+    TeamAccess,
+)  # fmt: skip
 from tests import simulator as sim
 
 pytestmark = pytest.mark.django_db
@@ -238,8 +250,7 @@ def test_every_strategy_and_code_has_words() -> None:
     # What the gateway refuses with while it looks for somebody to ask: pages say all of it in words.
     sources = [inspect.getsource(module) for module in (resolve, denials)]
     codes = set(re.findall(r'code="([a-z_]+)"', "".join(sources)))
-    callers = {"rate_limit_exceeded", "concurrency_limit_exceeded", "address_not_allowed"}  # before any candidate
-    assert codes - callers <= set(words.REFUSALS) and len(codes - callers) > 8
+    assert codes <= set(words.REFUSALS) and len(codes) > 11
 
 
 @pytest.mark.django_db(transaction=True)
@@ -448,6 +459,38 @@ def test_the_preview_shows_order_rests_and_holes(admin: Client, make_provider: A
     assert shown["found"].combo == "fast" and shown["rule"].kind == "pattern"
     assert [(step.name, step.code) for step in shown["found"].left_out] == [("gone/x", "model_not_found")]
     assert admin.get(reverse("routing:preview"), {"model": "nothing"}).context["found"].refusal.status == 404
+
+
+def test_the_preview_shows_what_holds_for_the_caller(
+    admin: Client, member: Any, team: Team, make_provider: Any
+) -> None:
+    make_provider("acme", NOWHERE, input_price="1", output_price="1")
+    key, _text = keys.create(name="ci", owner=member, team=team)
+    Limit.objects.create(team=team, requests_per_minute=70, parallel=3)
+    Limit.objects.create(api_key=key, tokens_per_minute=9000)
+    Limit.objects.create(user=User.objects.create_user("other@example.com"), requests_per_minute=123)
+    budget = Budget.objects.create(scope="provider", provider_id="acme", period="total", limit_usd=Decimal(1))
+    ledger.adjust(budget.pk, Decimal("0.99"), "nearly", timezone.now())
+    ledger.adjust(budget.pk, Decimal("0.01"), "used up", timezone.now())
+    Policy.objects.create(kind="guard", settings={"mode": "block"}, team=team)
+    GatewaySettings(address_mode="allow", requests_per_address=7).save()
+    asked = {"model": "acme/large", "key": key.pk}
+    page = admin.get(reverse("routing:preview"), asked).content.decode()
+    assert ">9,000<" in page and ">70<" in page and ">3<" in page and ">123<" not in page
+    assert page.count("Provider <bdi>acme</bdi> · Total") == 1, "which budget keeps the candidate away"
+    assert "$0.99" not in page and "$1.00" in page and "used up" in page
+    assert "Refuse the request" in page and str(Policy.Kind.GUARD.label) in page
+    shown = admin.get(reverse("routing:preview"), {**asked, "address": "203.0.113.7"})
+    assert shown.context["found"].refusal.code == "address_not_allowed"
+    assert "requests from this address are not taken" in shown.content.decode().lower()
+    IpRule.objects.create(network="203.0.113.7", allow=True)
+    page = admin.get(reverse("routing:preview"), {**asked, "address": "203.0.113.7"}).content.decode()
+    assert 'Address <bdi class="o-strong">203.0.113.7</bdi>' in page and ">7<" in page
+    assert "address" in admin.get(reverse("routing:preview"), {**asked, "address": "nowhere"}).context["form"].errors
+    admin.force_login(member)
+    mine = admin.get(reverse("routing:preview"), {**asked, "address": "nowhere"})
+    assert "address" not in mine.context["form"].fields and mine.context["found"].refusal.code == "budget_exceeded"
+    assert "Its figures are for others to see." in mine.content.decode()
 
 
 # -- permissions ------------------------------------------------------------------------------------------------------

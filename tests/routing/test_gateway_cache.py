@@ -14,7 +14,7 @@ from google import genai
 
 from routing.models import Combo
 from tests.routing.asked import FORMATS, ask
-from tests.routing.conftest import Client
+from tests.routing.conftest import HELLO, Client
 from tests.simulator import status
 
 
@@ -336,3 +336,26 @@ def test_what_a_vendor_fetches_itself_is_not_kept(client: Client, upstream: Any,
         "mcp_servers": [{"type": "url", "url": "https://mcp.example/sse", "name": "news"}],
     }  # fmt: skip
     assert [how(client.http.post("/messages", json=body)) for _ in range(2)] == ["bypass", "bypass"]
+
+
+def test_what_does_not_count_tells_no_limits(client: Client, caching: Any) -> None:
+    """Kept answers, repeated ones, lists of models, and endpoints that the key may not ask for."""
+    from routing.models import ApiKey, Limit
+
+    ApiKey.objects.update(endpoints=["chat"])
+    Limit.objects.create(api_key=ApiKey.objects.get(), requests_per_minute=2)
+    client.gateway.settle()
+    once = {"idempotency-key": "one"}
+    for headers in ({}, once):
+        body = {"model": "acme/large", "messages": [*HELLO, *HELLO[: len(headers)]], "temperature": 0}
+        first, again = [client.http.post("/chat/completions", json=body, headers=headers) for _ in range(2)]
+        assert (first.status_code, again.status_code, again.headers["x-omniroute-cache"]) == (200, 200, "hit")
+        told = [[name for name in reply.headers if name.startswith("x-ratelimit")] for reply in (first, again)]
+        assert told[0] and not told[1]
+    uncounted = [
+        client.http.get("/models"),
+        client.http.post("/embeddings", json={"model": "acme/large", "input": "x"}),
+    ]
+    assert [reply.status_code for reply in uncounted] == [200, 403]
+    assert not [name for reply in uncounted for name in reply.headers if name.startswith("x-ratelimit")]
+    assert client.chat(model="acme/large", seed=1).status_code == 429, "the two that were asked for"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,7 +18,9 @@ from analytics.models import LedgerLine
 from providers.models import Connection
 from routing import keys, publish
 from routing.combos import Step, store_sound
-from routing.models import ApiKey, Budget, Combo, Limit, TeamAccess
+from routing.models import ApiKey, Budget, Combo, GatewaySettings, IpRule, Limit, Policy, TeamAccess
+from routing.state import Claim, Shared, Slot, Window
+from tests import simulator as sim
 from tests.routing.conftest import Client, same_day
 
 
@@ -136,6 +140,198 @@ def test_looking_takes_nothing(client: Client) -> None:
     assert [previewed(admin, key=key.pk)["refusal"] for _ in range(5)] == [None] * 5
     assert client.chat(max_tokens=4000).status_code == 200, "neither the limit nor the budget was touched"
     assert LedgerLine.objects.exclude(kind="settle").count() == 0
+
+
+# -- what holds for the caller ----------------------------------------------------------------------------------------
+def same_refusal(found: Any, refused: Any) -> None:
+    assert found is not None and refused.status_code == found["status"]
+    assert (found["code"], found["message"]) == (refused.json()["error"]["code"], refused.json()["error"]["message"])
+    if "retry-after" in refused.headers:
+        assert abs(found["retry_after"] - int(refused.headers["retry-after"])) < 5
+
+
+@pytest.mark.parametrize(
+    "figures", [{"requests_per_minute": 2}, {"tokens_per_minute": 6000}], ids=["requests", "tokens"]
+)
+@pytest.mark.parametrize("model", ["acme/large", "acme/none"])
+def test_a_reached_limit_refuses(client: Client, upstream: Any, figures: Any, model: str) -> None:
+    """As the gateway does: also a request for something that is not there."""
+    upstream.plays(*[sim.chat("x", usage=sim.Tokens(1000, 1998))] * 2)
+    admin, key = boss(), ApiKey.objects.get()
+    Limit.objects.create(api_key=key, **figures)
+    client.gateway.settle()
+    for number in range(2):
+        assert client.chat().status_code == 200
+        client.gateway.records(number + 1)
+    found = previewed(admin, model=model, key=key.pk)
+    same_refusal(found["refusal"], client.chat(model=model))
+    counts = "requests_per_minute" in figures or model == "acme/large"  # who is not there takes no tokens
+    assert found["refusal"]["code"] == ("rate_limit_exceeded" if counts else "model_not_found")
+    assert len(found["candidates"]) == (model == "acme/large")
+    (level,) = found["limits"]
+    used = 2 if "requests_per_minute" in figures else 5996
+    assert (level["whose"], level["used"], level["left"]) == ("key 'test'", used, level["limit"] - used)
+    assert 0 < level["reset_seconds"] <= 61
+
+
+def test_requests_that_run_are_counted(client: Client, upstream: Any) -> None:
+    admin, key, team = boss(), ApiKey.objects.get(), Team.objects.create(name="Red")
+    ApiKey.objects.update(team=team)
+    Limit.objects.create(api_key=key, requests_per_minute=50)
+    Limit.objects.create(team=team, parallel=1)
+    client.gateway.settle()
+    act = sim.chat("x").hold()
+    upstream.plays(act)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(client.chat)
+        upstream.next_request()
+        found = previewed(admin, key=key.pk)
+        same_refusal(found["refusal"], client.chat())
+        act.release()
+        assert running.result(20).status_code == 200
+    rows = [(row["whose"], row["kind"], row["used"], row["left"]) for row in found["limits"]]
+    assert rows == [("key 'test'", "requests", 1, 49), ("team 'Red'", "parallel", 1, 0)]
+    client.gateway.records(2)
+    assert previewed(admin, key=key.pk)["refusal"] is None
+    assert [row["used"] for row in previewed(admin, team=team.pk, user=admin.pk)["limits"]] == [0]
+
+
+def test_who_may_not_come_in_is_told_that_and_not_of_limits(client: Client) -> None:
+    admin, key = boss(), ApiKey.objects.get()
+    Limit.objects.create(api_key=key, requests_per_minute=1)
+    client.gateway.settle()
+    assert client.chat().status_code == 200
+    switch_off()
+    publish.bump()
+    client.gateway.settle()
+    same_refusal(previewed(admin, key=key.pk)["refusal"], client.chat())
+
+
+def test_addresses(client: Client, upstream: Any) -> None:
+    admin, key = boss(), ApiKey.objects.get()
+    limit, ban = GatewaySettings.objects.get(), timezone.now() + timedelta(hours=1)
+    here = {"key": key.pk, "address": "127.0.0.1"}
+    limit.requests_per_address = 2
+    limit.save()
+    client.gateway.settle()
+    assert [client.chat().status_code for _ in range(2)] == [200, 200]
+    found = previewed(admin, **here)
+    same_refusal(found["refusal"], client.chat())
+    assert [(row["whose"], row["used"], row["left"]) for row in found["limits"]] == [("this address", 2, 0)]
+    assert previewed(admin, key=key.pk, address="::ffff:192.0.2.1")["limits"][0]["used"] == 0
+    assert previewed(admin, key=key.pk)["limits"] == [] and previewed(admin, key=key.pk)["refusal"] is None
+    for row in (IpRule(network="127.0.0.0/8", reason="tests"), IpRule(network="127.0.0.1", until=ban)):
+        row.save()
+        client.gateway.settle()
+        same_refusal(previewed(admin, **here)["refusal"], client.chat())
+    assert previewed(admin, key=key.pk, address="192.0.2.1")["refusal"] is None
+    assert list(previewed(admin, 400, key=key.pk, address="nowhere")["error"]["fields"]) == ["address"]
+
+
+def test_addresses_are_for_who_may_see_their_rules(client: Client) -> None:
+    ada = User.objects.create_user("ada@example.com")
+    fields = previewed(ada, 400, user=ada.pk, address="127.0.0.1")["error"]["fields"]
+    assert fields == {"address": ["You may not see the rules for addresses."]}
+
+
+def test_budgets_stand_beside_what_they_keep_away(client: Client, make_provider: Any, upstream: Any) -> None:
+    make_provider("flat", upstream.url, tier="free")
+    store_sound(Combo(name="all", strategy="priority"), [Step("acme/large"), Step("flat/large")])
+    same_day()
+    admin, key = boss(), ApiKey.objects.get()
+    Budget.objects.create(scope="global", period="total", limit_usd=Decimal("50"), hard=False)
+    Budget.objects.create(scope="provider", provider_id="acme", period="total", limit_usd=Decimal("9"))
+    mine = Budget.objects.create(scope="key", api_key=key, period="daily", limit_usd=Decimal("5"))
+    client.gateway.settle()
+    act = sim.chat("x", usage=sim.Tokens(0, 1000)).hold()
+    upstream.plays(act)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(client.chat, max_tokens=2000)
+        upstream.next_request()
+        found = previewed(admin, model="all", key=key.pk)
+        act.release()
+        assert running.result(20).status_code == 200
+    assert found["refusal"] is None and [row["why"] for row in found["candidates"]] == ["budget_exceeded", None]
+    rows = {row["whose"]: row for row in found["budgets"]}
+    assert list(rows) == ["key 'test'", "everybody", "provider 'acme'"]
+    row = rows["key 'test'"]
+    figures = [Decimal(row[f"{name}_usd"]) for name in ("limit", "spent", "reserved", "left")]
+    assert figures == [5, 0, 2, 3]
+    assert (row["id"], row["hard"], row["used_up"], row["keeps_away"]) == (mine.pk, True, False, ["acme/large"])
+    assert row["begin"] < timezone.now().isoformat() < row["end"]
+    assert rows["everybody"]["keeps_away"] == rows["provider 'acme'"]["keeps_away"] == []
+    assert rows["everybody"]["end"] is None
+
+
+def test_figures_of_budgets_are_for_who_may_see_them(client: Client) -> None:
+    ada, team = User.objects.create_user("ada@example.com"), Team.objects.create(name="Red")
+    Membership.objects.create(user=ada, team=team, role=Role.MEMBER)
+    used_up(scope="team", team=team)
+    Budget.objects.create(scope="user", user=ada, period="total", limit_usd=Decimal("9"))
+    found = {row["whose"]: row for row in previewed(ada, user=ada.pk, team=team.pk)["budgets"]}
+    assert Decimal(found["user 'ada@example.com'"]["left_usd"]) == 9
+    hidden = found["team 'Red'"]
+    assert {hidden[f"{name}_usd"] for name in ("limit", "spent", "reserved", "left")} == {None}
+    assert hidden["used_up"] and hidden["keeps_away"] == ["acme/large"]
+    assert {row["whose"] for row in previewed(boss())["budgets"]} == set()
+
+
+def test_policies_that_hold(client: Client) -> None:
+    admin, key, team = boss(), ApiKey.objects.get(), Team.objects.create(name="Red")
+    ApiKey.objects.update(team=team)
+    other, _text = keys.create(name="other")
+    rows: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+        ("guard", {"mode": "block"}, {}),
+        ("guard", {"mode": "warn"}, {"team": team}),
+        ("system_prompt", {"before": "Be brief."}, {}),
+        ("system_prompt", {"before": "Be kind."}, {"api_key": key}),
+        ("max_tokens", {"mode": "nonsense"}, {"api_key": key}),
+        ("redaction", {}, {"api_key": other}),
+    ]
+    for kind, settings, whose in rows:
+        Policy.objects.create(kind=kind, settings=settings, **whose)
+    Policy.objects.create(kind="redaction", enabled=False)
+    shown = [(row["kind"], row["scope"], row["name"]) for row in previewed(admin, key=key.pk)["policies"]]
+    assert shown == [("guard", "team", "Red"), ("system_prompt", "key", "test"), ("system_prompt", "all", "")]
+    live = next(iter(caller for caller in publish.build().callers.values() if caller.key_id == key.pk))
+    assert [rule.kind for rule in live.policies] == [kind for kind, _, _ in shown]
+    nobody = [(row["kind"], row["scope"]) for row in previewed(admin)["policies"]]
+    assert nobody == [("guard", "all"), ("system_prompt", "all")]
+
+
+@pytest.mark.services
+def test_what_counts_in_other_processes_counts_here(client: Client, own_redis: Any) -> None:
+    """Two states of one Redis stand for two web processes."""
+    gateway = client.gateway.runtime.gateway
+    loop = client.gateway.runtime._loop
+    admin, key = boss(), ApiKey.objects.get()
+    row = Limit.objects.create(api_key=key, requests_per_minute=5, parallel=2)
+    client.gateway.settle()
+    here, there = Shared(own_redis.url, timeout=5), Shared(own_redis.url, timeout=5)
+
+    def do(work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, loop).result(20)
+
+    for state in (here, there):
+        do(state.start())
+    before, gateway.purses.state = gateway.purses.state, here
+    try:
+        claim = Claim("x", (Window(f"r:key:{key.pk}", 5, 4),), (Slot(f"p:key:{key.pk}", 2),))
+        assert do(there.take(claim)).why is None
+        shown = [(level["kind"], level["used"], level["left"]) for level in previewed(admin, key=key.pk)["limits"]]
+        assert shown == [("requests", 4, 1), ("parallel", 1, 1)]
+        api = APIClient()
+        api.force_login(admin)
+        for place in (f"/api/v1/limits/{row.pk}/", "/api/v1/limits/"):
+            told = api.get(place).json()
+            standing = (told["results"][0] if "results" in told else told)["standing"]
+            assert 0 < standing["requests"].pop("reset_seconds") <= 61
+            assert standing["requests"] == {"limit": 5, "used": 4, "left": 1} and standing["tokens"] is None
+            assert standing["parallel"] == {"limit": 2, "used": 1, "left": 1, "reset_seconds": None}
+    finally:
+        gateway.purses.state = before
+        for state in (here, there):
+            do(state.aclose())
 
 
 # -- whom it is for ---------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import redis.asyncio
 
+from routing import levels
 from routing.state import Claim, End, Memory, Purse, Shared, Slot, Why, Window
 from routing.state.base import LEASE
 
@@ -120,6 +121,32 @@ async def test_tokens_are_corrected_after(state: Any, clock: Clock) -> None:
     assert (await state.take(Claim("4", windows=(Window("t", 100, 0),)))).why is Why.WINDOW
     clock.now += 61
     assert (await state.take(Claim("5", windows=(Window("t", 100, 100),)))).levels[0][0] == 100
+
+
+async def test_who_runs_is_counted_without_being_one(state: Any, clock: Clock) -> None:
+    for number in range(2):
+        assert (await state.take(Claim(str(number), slots=(Slot("s", 3),)))).why is None
+    assert await state.running(["none", "s"]) == [0, 2] == await state.running(["none", "s"])
+    await ended(state, End("0", slots=("s",)))
+    assert await state.running(["s"]) == [1]
+    if isinstance(state, Shared):
+        clock.now += LEASE  # whose process was killed
+        assert await state.running(["s"]) == [0]
+
+
+async def test_looking_at_limits_counts_nowhere(state: Any) -> None:
+    full = (Window("w", 3, 1), Window("x", 100, 40))
+    for number in range(3):
+        assert (await state.take(Claim(str(number), windows=full, slots=(Slot("s", 9),)))).why is (
+            None if number < 2 else Why.WINDOW
+        )
+    for _ in range(3):
+        looked = await levels.look(state, [*full, Window("never", 5, 1)], [Slot("s", 9)])
+        assert [used for used, _ in looked.windows] == [2, 80, 0] and looked.slots == (2,)
+        assert (looked.full, 0 < looked.wait <= 61) == (1, True), "the first without room"
+        assert 0 < looked.windows[0][1] <= 61 and looked.windows[2][1] == 0
+    roomy = await levels.look(state, [Window("w", 3, 1)], [])
+    assert (roomy.full, roomy.slots) == (None, ())
 
 
 async def test_slots_are_freed(state: Any) -> None:
