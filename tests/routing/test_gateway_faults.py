@@ -278,6 +278,26 @@ def test_a_403_about_one_model_rests_that_model_alone(
     assert gateway.records(3)[0].attempts[0]["kind"] == "model_unavailable"
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        sim.status(403, error_message="You do not have access to model sim-large."),
+        sim.status(400, error_message="Token counting beta is not available for your organization."),
+    ],
+    ids=["model", "ability"],
+)
+def test_another_account_counts_what_one_may_not(gateway: Any, make_provider: Any, make_key: Any, refusal: Any) -> None:
+    with sim.SimulatorThread(format="anthropic") as vendor:
+        make_provider("acme", vendor.url, format="anthropic", models=("sim-large",), keys=("sk-first", "sk-second"))
+        client = Client(gateway, make_key())
+        gateway.settle()
+        vendor.for_key("sk-first").plays(refusal)
+        reply = client.http.post("/messages/count_tokens", json={"model": "acme/sim-large", "messages": HELLO})
+        assert reply.status_code == 200 and "x-omniroute-estimated" not in reply.headers
+        assert [seen.key for seen in vendor.requests] == ["sk-first", "sk-second"]
+        client.http.close()
+
+
 def test_a_403_about_the_account_rests_all_of_it(accounts: Client, upstream: Any) -> None:
     said = {"message": "OAuth authentication is currently not allowed for this organization."}
     upstream.for_key("sk-first").plays(sim.status(403, {"error": said}))
