@@ -467,7 +467,7 @@ class TestUnseen:
         return replace(made, **rest)  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("team", [False, True], ids=["key", "team"])
-    @pytest.mark.parametrize("access", ACCESSES, ids=str)
+    @pytest.mark.parametrize("access", ACCESSES, ids=lambda access: "+".join(access))
     def test_no_name_gives_itself_away(self, access: Any, team: bool) -> None:
         bounds = Access(**access)
         caller = Caller(key_id=1, key_name="k", access=EVERYTHING if team else bounds)
