@@ -324,13 +324,12 @@ def fill_in(row: Grant, tokens: Tokens, account: Account | None) -> None:
     assumed = flow.lifetime if row.refresh_token and flow.lifetime else None
     lasts = tokens.lasts if tokens.lasts is not None else assumed
     row.scope = tokens.scope or row.scope
-    if tokens.hidden:
-        row.hidden = json.dumps(dict(tokens.hidden))
     if account is None:
         row.plan = engine.told_by(flow, tokens).plan or row.plan  # the account is the same, its plan may be another
     else:
         row.identity, row.email, row.account_id = account.key, account.email, account.account_id
         row.plan, row.facts = account.plan, dict(account.facts)
+        row.hidden = json.dumps(dict(tokens.hidden)) if tokens.hidden else None
     row.generation = row.generation + 1 if row.pk else 1
     row.obtained_at, row.expires_at = now, now + timedelta(seconds=lasts) if lasts is not None else None
     renewable = row.refresh_token is not None and flow.refresh_of(row.method) is not None

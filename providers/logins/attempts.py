@@ -8,7 +8,7 @@ import json
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -22,12 +22,11 @@ from providers.entry import Entry
 from providers.fields import reveal
 from providers.logins import calls, devices, engine, imports, redirects
 from providers.logins.engine import LoginFailed, Tokens
-from providers.logins.flow import Flow, Method, flows
+from providers.logins.flow import REGION, Flow, Method, flows
 from providers.logins.sentences import explain
 from providers.models import Connection, Grant, LoginAttempt, Provider
 
 LASTS = timedelta(minutes=10)
-REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}")
 START_URL = re.compile(r"https://[A-Za-z0-9.-]+(:\d+)?(/[\w./-]*)?")
 Status = LoginAttempt.Status
 
@@ -168,7 +167,7 @@ def pasted(text: str, attempt: LoginAttempt, who: Who) -> Connection:
     flow = flow_for(registry.effective_of(attempt.provider))
     method = flow.method(attempt.method)
     if method.kind == "import":
-        tokens = imports.imported(method, text)
+        tokens = imports.imported(flow, method, text)
         claimed = _claim(attempt, who)
         return _kept(claimed, lambda: _finish(claimed, flow, method, tokens))
     if error := _refusal_in(text):
@@ -297,10 +296,10 @@ def _finish(attempt: LoginAttempt, flow: Flow, method: Method, tokens: Tokens) -
     """Find out whose tokens these are, and store them with the connection of that account. Raises LoginFailed."""
     entry = registry.effective_of(attempt.provider)
     proxy, private = _proxy(attempt), entry.allow_private_network
-    if not tokens.access:  # a pasted refresh token: only its renewal shows that it is one
-        values = {**_values(flow), "refresh_token": tokens.refresh}
-        renewed: Tokens = calls.run(engine.refresh(flow, method.id, values), proxy=proxy, allow_private=private)
-        tokens = replace(renewed, refresh=renewed.refresh or tokens.refresh, given=tokens.given)
+    if tokens.unproven:
+        values = {**_values(flow), **tokens.facts, **tokens.hidden, "refresh_token": tokens.refresh}
+        talk = engine.refresh(flow, tokens.method or method.id, values)
+        tokens = engine.followed(tokens, calls.run(talk, proxy=proxy, allow_private=private))
     account = calls.run(engine.identify(flow, tokens, _values(flow)), proxy=proxy, allow_private=private)
     return _stored(attempt, entry, flow, tokens, account)
 
@@ -320,7 +319,7 @@ def _stored(attempt: LoginAttempt, entry: Entry, flow: Flow, tokens: Tokens, acc
         _choose_proxy(connection, reveal(attempt, "proxy"))
     connection.secret, connection.origin = None, entry.origin
     connection.save()
-    grant.connection, grant.flow, grant.method = connection, flow.id, attempt.method
+    grant.connection, grant.flow, grant.method = connection, flow.id, tokens.method or attempt.method
     grant.accepted_by, grant.accepted_at = attempt.accepted_by, attempt.created_at
     grants.fill_in(grant, tokens, account)
     grant.save()

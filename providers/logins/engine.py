@@ -11,7 +11,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -79,7 +79,8 @@ class LoginFailed(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
-    """What a login brings. ``lasts`` is seconds from now; ``reply`` the vendor's own object."""
+    """What a login brings. ``lasts`` is seconds from now; ``reply`` the vendor's own object. ``method``: the one they
+    are renewed by, when it is not that of the login."""
 
     access: str = field(repr=False)
     refresh: str = field(default="", repr=False)
@@ -90,6 +91,14 @@ class Tokens:
     given: Mapping[str, Any] = field(default_factory=dict, repr=False)
     hidden: Mapping[str, str] = field(default_factory=dict, repr=False)  # further secrets to keep
     facts: Mapping[str, str] = field(default_factory=dict)
+    method: str = ""
+
+    @property
+    def unproven(self) -> bool:
+        """Brought along in a state that only a renewal makes usable, or shows to be so: without an access token, with
+        one that has ended, or with a client whose they may not be."""
+        ended = self.lasts is not None and self.lasts <= 0
+        return not self.access or bool(self.refresh and (ended or self.method))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +155,12 @@ def refresh(flow: Flow, method_id: str, values: Values) -> Talk:
         raise LoginFailed("not_renewable", final=True)
     told = yield ask_of(flow, how, values)
     return granted(told, flow.names_of(method_id))
+
+
+def followed(before: Tokens, renewed: Tokens) -> Tokens:
+    """Renewed tokens, with what only those before them know."""
+    kept = {name: getattr(before, name) for name in ("given", "hidden", "facts", "method")}
+    return replace(renewed, refresh=renewed.refresh or before.refresh, id=renewed.id or before.id, **kept)
 
 
 def ask_of(flow: Flow, how: Exchange, values: Values) -> Ask:

@@ -17,11 +17,12 @@ import msgspec
 
 FOLDER = Path(__file__).with_name("vendors")
 HOLE = re.compile(r"\{([a-z_]+)\}")
+REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}")  # of AWS; it becomes part of a host's name
 # What may stand between braces.
 HOLES = frozenset(
     ("access_token", "account_id", "challenge", "client_id", "client_secret", "code", "device_code", "installation",
-     "organization", "redirect_uri", "refresh_token", "region", "scope", "session", "state", "user_code", "verifier",
-     "version")
+     "name", "organization", "redirect_uri", "refresh_token", "region", "scope", "session", "state", "user_code",
+     "verifier", "version")
 )  # fmt: skip
 Paths = tuple[str, ...]
 
@@ -79,6 +80,22 @@ class Redirect(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     own: Literal["", "always", "own_client"] = ""
 
 
+class OwnClient(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The client that a pasted login was made with, which its file names but does not hold.
+
+    It is a matter of files in which a path of ``signs`` leads somewhere, unless one says what ``unless`` says.
+    """
+
+    method: str  # the method it was made by, whose renewal is its renewal
+    signs: Paths
+    unless: dict[str, str]  # path → text, in small letters
+    id: str  # paths into pasted JSON
+    secret: str
+    region: str
+    where: str  # where people find it; {name}: what is at the path ``name``
+    name: str
+
+
 class Method(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One way to log in."""
 
@@ -107,6 +124,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     takes: dict[str, str] = {}  # our name (access, refresh, id, expires_at, email, …) → path into pasted JSON
     plain: Literal["", "access", "refresh"] = ""  # what a pasted text that is no JSON is
     where: str = ""  # where people find it
+    client: OwnClient | None = None
     names: Names | None = None
     exchange: Exchange | None = None
     refresh: Exchange | None = None
@@ -234,4 +252,6 @@ def _fault(id: str, flow: Flow, text: str) -> str | None:
             return f"{method.id} has no authorize_url."
         if method.kind == "import" and not (method.takes or method.plain):
             return f"{method.id} takes nothing."
+        if method.client and method.client.method not in {each.id for each in flow.methods}:
+            return f"{method.id} has a client of a method that is not there."
     return None if flow.methods else "it has no method."

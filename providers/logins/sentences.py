@@ -31,6 +31,9 @@ SENTENCES: Mapping[str, Promise] = {
     "no_token": gettext_lazy("There is no token in it."),
     "ended": gettext_lazy("The vendor has ended this login."),
     "no_secret": gettext_lazy("This login needs a client secret, which is set in the environment: %(names)s."),
+    "no_client": gettext_lazy(
+        "This login can be renewed only with the client it was made with: paste %(name)s as well, below this file."
+    ),
     "unreachable": gettext_lazy("The vendor could not be reached."),
     "address": gettext_lazy("The vendor's address may not be called from here."),
     "too_many": gettext_lazy("The vendor has too many logins waiting. Try again in a few minutes."),
@@ -48,6 +51,8 @@ def explain(wrong: LoginFailed) -> str:
     sentence = str(SENTENCES.get(wrong.code, gettext_lazy("The vendor refused the login.")))
     if wrong.code == "no_secret":
         return sentence % {"names": wrong.words}
+    if wrong.code == "no_client":
+        return sentence % {"name": wrong.words}
     if wrong.code == "proxy":
         return wrong.words  # a sentence of ours already
     words = wrong.words or ("" if wrong.code in SENTENCES else wrong.code)

@@ -203,7 +203,7 @@ class Vendors:
                 return 200, {"device_auth_id": device_code, "user_code": user_code, "interval": str(self.interval)}
             case "POST", "auth.openai.com", "api/accounts/deviceauth/token":
                 return self._codex_poll(said)
-            case "POST", "oidc.us-east-1.amazonaws.com", _:
+            case "POST", "oidc.us-east-1.amazonaws.com" | "oidc.eu-central-1.amazonaws.com", _:
                 return self._aws(rest, said)
             case "POST", "prod.us-east-1.auth.desktop.kiro.dev", _:
                 return self._kiro(rest, said)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,6 +16,7 @@ from providers.fields import reveal
 from providers.logins import attempts, flow
 from providers.logins.attempts import Who
 from providers.logins.engine import LoginFailed
+from providers.logins.sentences import explain
 from providers.models import Connection, Grant, LoginAttempt, Provider
 
 ADA = Who("1", "ada@example.com", "session-of-ada")
@@ -176,6 +179,82 @@ def test_a_device_code_that_ran_out(vendors: Any) -> None:
 
 
 # -- imports --------------------------------------------------------------------------------------------------------
+IDC = {"authMethod": "IdC", "provider": "Enterprise", "region": "eu-central-1", "clientIdHash": "5f" * 20}
+CLIENT = {"clientId": "made-client", "clientSecret": "made-secret", "expiresAt": "2020-01-01T00:00:00Z"}
+
+
+def idc_file(vendors: Any, **changes: Any) -> str:
+    """What Kiro keeps of a login at an organization of AWS; the client it was made with lies in another file."""
+    family = vendors.accounts.log_in()
+    until = (timezone.now() + timedelta(minutes=40)).isoformat()
+    found = {"accessToken": family.access, "refreshToken": family.refresh, "expiresAt": until, **IDC, **changes}
+    return json.dumps({name: value for name, value in found.items() if value is not None}, indent=2)
+
+
+def imported(text: str) -> Grant:
+    return attempts.pasted(text, attempts.begin(entry("kiro"), "import", ADA), ADA).grant
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"accessToken": None}, {"authMethod": None}, {"expiresAt": "2020-01-01T00:00:00Z"}],
+    ids=["whole", "refresh token alone", "unnamed", "expired"],
+)
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_kiro_login_of_an_organization_is_renewed_where_it_was_made(
+    vendors: Any, changes: dict[str, Any], order: int
+) -> None:
+    pasted = "\n".join([idc_file(vendors, **changes), json.dumps(CLIENT)][::order])
+    grant = imported(pasted)
+    assert grant.email == "ada@example.com" and grant.facts["region"] == "eu-central-1"
+    assert grant.expires_at and grant.expires_at > timezone.now() + timedelta(minutes=30)
+    before = vendors.accounts.asked
+    assert vendors.accounts.opens(grants.refresh(grant.pk).text)
+    assert vendors.accounts.asked == before + 1 and vendors.accounts.reused == 0
+    (*_, (_method, path, _headers, said)) = [call for call in vendors.calls if call[1].endswith("/token")]
+    assert path == "/oidc.eu-central-1.amazonaws.com/token" and not vendors.said("refreshToken")
+    assert (said["clientId"], said["clientSecret"]) == ("made-client", "made-secret")
+    assert said["grantType"] == "refresh_token"
+    assert grants.hidden_of(grant) == {"client_id": "made-client", "client_secret": "made-secret"}
+
+
+def test_both_in_one_object(vendors: Any) -> None:
+    both = json.loads(idc_file(vendors)) | {name: CLIENT[name] for name in ("clientId", "clientSecret")}
+    assert grants.refresh(imported(json.dumps(both)).pk).generation == 2
+
+
+def test_a_kiro_login_of_an_organization_without_its_client(vendors: Any) -> None:
+    """It could not be renewed, and would end within the hour."""
+    text = idc_file(vendors)
+    attempt = attempts.begin(entry("kiro"), "import", ADA)
+    with pytest.raises(LoginFailed) as wrong:
+        attempts.pasted(text, attempt, ADA)
+    assert f"~/.aws/sso/cache/{'5f' * 20}.json" in explain(wrong.value) and not Connection.objects.exists()
+    assert attempts.pasted(f"{text}{json.dumps(CLIENT)}", attempt, ADA).grant  # the login is open still
+
+
+def test_a_client_of_another_login_is_noticed_at_once(vendors: Any) -> None:
+    with pytest.raises(LoginFailed, match="invalid_client"):
+        imported(idc_file(vendors) + json.dumps(CLIENT | {"clientId": "another"}))
+    assert not Connection.objects.exists()
+
+
+@pytest.mark.parametrize("region", ["evil.example/", "eu-central-1.evil.example", "x@y", 7])
+def test_a_region_that_is_none_is_not_called(vendors: Any, region: Any) -> None:
+    text = idc_file(vendors, region=region) + json.dumps(CLIENT)
+    before = len(vendors.calls)
+    with pytest.raises(LoginFailed, match="region"):
+        imported(text)
+    assert len(vendors.calls) == before
+
+
+def test_a_login_by_another_way_forgets_the_client_of_the_one_before(vendors: Any) -> None:
+    first = imported(idc_file(vendors) + json.dumps(CLIENT))
+    social = imported(idc_file(vendors, authMethod="social", clientIdHash=None))
+    assert social.pk == first.pk and grants.hidden_of(social) == {} and social.method == "import"
+    assert grants.refresh(social.pk).generation and vendors.said("refreshToken")
+
+
 def test_tokens_that_are_brought_along(vendors: Any) -> None:
     family = vendors.accounts.log_in()
     attempt = attempts.begin(entry("kiro"), "import", ADA)
