@@ -60,11 +60,13 @@ def minimax(document: Any, now: float) -> Reading:
 
 
 def deepseek(document: Any, now: float) -> Reading:
-    """The balance, one per currency."""
+    """The balance, one per currency; where there are several, each goes by its currency."""
+    balances = {words(row.get("currency")): number(row.get("total_balance")) for row in rows(document, "balance_infos")}
+    several = len(balances) > 1
     return Reading(
         tuple(
-            Window(id="balance", family="", remaining=number(row.get("total_balance")), unit=words(row.get("currency")))
-            for row in rows(document, "balance_infos")[:1]
+            Window(id="balance", family=currency if several else "", remaining=left, unit=currency)
+            for currency, left in balances.items()
         )
     )
 

@@ -101,6 +101,13 @@ MINIMAX = {
     ],
 }
 DEEPSEEK = {"is_available": True, "balance_infos": [{"currency": "CNY", "total_balance": "110.00"}]}
+DEEPSEEK_BOTH = {
+    "is_available": True,
+    "balance_infos": [
+        {"currency": "CNY", "total_balance": "0.00"},
+        {"currency": "USD", "total_balance": "12.34"},
+    ],
+}
 MOONSHOT = {"data": {"available_balance": 49.5, "voucher_balance": 40, "cash_balance": 9.5}}
 OPENROUTER_CREDITS = {"data": {"total_credits": 10, "total_usage": 2.5}}
 OPENROUTER_KEY = {"data": {"limit": 5, "limit_remaining": 1, "is_free_tier": False}}
@@ -126,6 +133,7 @@ EXPECTED: dict[str, tuple[Any, str, dict[tuple[str, str], float | None]]] = {
     "glm": (GLM, "pro", {("5h", ""): 30, ("7d", ""): 7, ("month", "tool calls"): 2}),
     "minimax": (MINIMAX, "", {("5h", "MiniMax-M2"): 20}),
     "deepseek": (DEEPSEEK, "", {("balance", ""): None}),
+    "deepseek ": (DEEPSEEK_BOTH, "", {("balance", "CNY"): None, ("balance", "USD"): None}),
     "moonshot": (MOONSHOT, "", {("balance", ""): None}),
     "openrouter_credits": (OPENROUTER_CREDITS, "", {("balance", ""): 25}),
     "openrouter_key": (OPENROUTER_KEY, "", {("key", ""): 80}),

@@ -43,6 +43,11 @@ def test_when_windows_are_reset() -> None:
     assert keys.minimax(EXPECTED["minimax"][0], NOW).windows[0].resets_at == NOW + 600
 
 
+def test_a_balance_in_each_currency() -> None:
+    both = keys.deepseek(EXPECTED["deepseek "][0], NOW).windows
+    assert [(w.remaining, w.unit) for w in both] == [(0, "CNY"), (12.34, "USD")]
+
+
 @pytest.mark.parametrize("name", EXPECTED)
 @given(noise=JSON)
 def test_whatever_a_vendor_says_no_reader_fails(name: str, noise: Any) -> None:
