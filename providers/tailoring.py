@@ -26,6 +26,9 @@ USUAL: dict[str, tuple[tuple[str, dict[str, object]], ...]] = {
     ),
     "gemini": (
         ("*", {"thinking": "none"}),
+        ("*gemini-flash-latest", {"thinking": "level"}),
+        ("*gemini-flash-lite-latest", {"thinking": "level"}),
+        ("*gemini-pro-latest", {"thinking": "level"}),
         ("*gemini-2.5*", {"thinking": "budget"}),
         ("*gemini-[3-9]*", {"thinking": "level"}),
         ("*gemini-3.5-flash-lite*", {"sampling": False}),
@@ -43,6 +46,8 @@ USUAL: dict[str, tuple[tuple[str, dict[str, object]], ...]] = {
         ("glm-[6-9]*", {"system_role": True}),
     ),
 }
+# How a model is told to think that is listed as able to, where its name does not tell. Gemini: by a budget.
+REASONING = {"gemini": "budget"}
 MOST_KEPT = 2000  # models whose traits an entry remembers: names may be a client's invention
 CLAUDE = re.compile(r"(?:^|\.anthropic\.|^anthropic\.)(claude-.*)")
 
@@ -67,7 +72,7 @@ def _plain(model: str) -> str:
 
 def traits_of(entry: Entry, model: str) -> Traits:
     """The traits of one model of a provider: usual ones of the format, the entry's, those of the model's pattern, and
-    what the catalogue lists of the model. Remembered by the entry: every request asks."""
+    what is listed of the model. Remembered by the entry: every request asks."""
     found = entry.tailored.get(model)
     if found is None:
         found = _traits_of(entry, model)
@@ -80,11 +85,13 @@ def _traits_of(entry: Entry, model: str) -> Traits:
     said: dict[str, object] = {"family": entry.format, "stream_usage": entry.stream_usage}
     said["takes_developer"] = entry.custom  # who knows what is behind it: the client's own word goes through
     said |= dict(_patterned(entry.format, model))
+    known = entry.models.get(model)
+    if said.get("thinking") == "none" and known is not None and "reasoning" in known.capabilities:
+        said["thinking"] = REASONING[entry.format]
     said |= entry.traits
     for pattern, traits in entry.model_traits:
         if fnmatchcase(model, pattern):
             said |= traits
-    known = entry.models.get(model)
     if known is not None:
         if known.capabilities:
             said["capabilities"] = known.capabilities

@@ -24,6 +24,8 @@ def entry(format: str, **fields: Any) -> Entry:
         ("anthropic", "anthropic/claude-haiku-5-5", {"thinking": "adaptive"}),
         ("gemini", "gemini-2.5-pro", {"thinking": "budget"}),
         ("gemini", "gemini-3-pro-preview", {"thinking": "level"}),
+        ("gemini", "gemini-flash-latest", {"thinking": "level"}),
+        ("gemini", "our-model", {"thinking": "none"}),
         ("openai_responses", "gpt-5.2", {"developer_role": True, "sampling": False}),
         ("openai_responses", "gpt-4o", {"developer_role": True, "sampling": True}),
         ("openai_chat", "glm-4.6", {"system_role": False}),
@@ -54,3 +56,22 @@ def test_the_catalogues_list_of_a_model_counts() -> None:
     assert traits.can("tools")
     assert not traits.can("vision")
     assert traits_of(entry("anthropic"), "m").can("vision"), "unknown is taken to be there"
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "fields", "thinking"),
+    [
+        ({"reasoning"}, {}, "budget"),
+        ({"tools"}, {}, "none"),
+        (set(), {}, "none"),
+        ({"reasoning"}, {"traits": {"thinking": "level"}}, "level"),
+        ({"reasoning"}, {"model_traits": (("our-*", {"thinking": "none"}),)}, "none"),
+    ],
+)
+def test_a_model_that_is_listed_as_able_to_reason_can_be_told_to(
+    capabilities: set[str], fields: dict[str, Any], thinking: str
+) -> None:
+    """Of the operator's own name, at a provider that speaks Gemini's format."""
+    listed = {"our-model": Model(id="our-model", capabilities=frozenset(capabilities))}
+    assert traits_of(entry("gemini", custom=True, models=listed, **fields), "our-model").thinking == thinking
+    assert traits_of(entry("openai_chat", models=listed), "our-model").thinking == "effort"
