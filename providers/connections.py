@@ -151,14 +151,15 @@ def at(entry: Entry, parameters: Mapping[str, str]) -> Entry:
 
 
 # -- writing ------------------------------------------------------------------------------------------------------
-def set_secret(connection: Connection, text: str | None) -> None:
+# ``entry`` is the provider's, for those who have it already: working it out asks the database and reads every model.
+def set_secret(connection: Connection, text: str | None, entry: Entry | None = None) -> None:
     """Give a connection its credential, bound to the address its provider has now; empty takes it away.
 
     The text is one of the provider's auth scheme (``auth.secrets``); its parameters, which are a part of the address,
     must be there before. A stored row is saved (these two columns); a new one is left to its own ``save()``. Raises
     BadConnection and BadProvider.
     """
-    entry = registry.effective_of(connection.provider)
+    entry = entry or registry.effective_of(connection.provider)
     try:
         secret = secrets.normalised(entry.auth, text or "")
     except secrets.BadSecret as wrong:
@@ -179,13 +180,13 @@ def check_open(entry: Entry) -> None:
         _refuse("provider", ended(entry))
 
 
-def set_parameters(connection: Connection, given: Mapping[str, str]) -> None:
+def set_parameters(connection: Connection, given: Mapping[str, str], entry: Entry | None = None) -> None:
     """Give a connection its values for the provider's placeholders; the caller saves. Empty ones count as not given.
 
     Raises BadConnection for a value that is missing or does not fit, a name that the provider does not have, and an
     address that the guard refuses.
     """
-    entry = registry.effective_of(connection.provider)
+    entry = entry or registry.effective_of(connection.provider)
     said = {name: value.strip() for name, value in given.items() if value.strip()}
     known = {parameter.name for parameter in entry.parameters}
     if unknown := sorted(set(said) - known):
@@ -217,9 +218,9 @@ def check_tags(tags: Iterable[str]) -> list[str]:
     return found
 
 
-def check_opening(connection: Connection) -> None:
+def check_opening(connection: Connection, entry: Entry | None = None) -> None:
     """Whether the opening text that the row says can be. Raises BadConnection."""
-    entry = registry.effective_of(connection.provider)
+    entry = entry or registry.effective_of(connection.provider)
     if wrong := opening.fault(entry, connection.preamble, connection.adds_preamble):
         _refuse(*wrong)
 
@@ -247,13 +248,14 @@ def add(
 ) -> Connection:
     """A new, saved connection; ``pace`` as in PACE, the opening text as in ``opening``. Raises
     BadConnection (name taken or empty, key, parameter or proxy malformed) and BadProvider."""
-    check_open(registry.effective_of(provider))
+    entry = registry.effective_of(provider)
+    check_open(entry)
     connection = Connection(provider=provider, name=name.strip(), priority=priority, enabled=enabled, team=team, **pace)
     connection.tags = check_tags(tags)
     connection.preamble, connection.adds_preamble = preamble, adds_preamble
-    check_opening(connection)
-    set_parameters(connection, parameters or {})
-    set_secret(connection, secret)
+    check_opening(connection, entry)
+    set_parameters(connection, parameters or {}, entry)
+    set_secret(connection, secret, entry)
     try:
         connection.full_clean(exclude=["secret"])
     except ValidationError as wrong:

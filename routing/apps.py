@@ -24,11 +24,13 @@ class RoutingConfig(AppConfig):
         post_save.connect(_mended, sender=Connection, dispatch_uid="health of a connection")
 
 
-def _mended(instance: Any, update_fields: Any = None, raw: bool = False, **kwargs: Any) -> None:
+def _mended(instance: Any, created: bool = False, update_fields: Any = None, raw: bool = False, **kwargs: Any) -> None:
     """Somebody gave a connection another credential, or switched it: nothing is held against it any more, and its
     provider may be asked whether that was it."""
     from routing import health
 
-    if not raw and (update_fields is None or {"secret", "enabled"} & set(update_fields)):
+    if raw or not (update_fields is None or {"secret", "enabled"} & set(update_fields)):
+        return
+    if not created:
         health.forget_connection(instance.pk)
-        health.let_probe(instance.provider_id)
+    health.let_probe(instance.provider_id)

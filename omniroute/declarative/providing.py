@@ -155,6 +155,7 @@ def apply_connections(items: Sequence[Item], work: Work, unlisted: set[str]) -> 
     """
     entries = registry.effective_all()
     rows = {(row.provider_id, row.name): row for row in Connection.objects.select_related("proxy", "team", "grant")}
+    teams = {team.name: team for team in Team.objects.all()}
     if work.prune:
         named = {(item["provider"], item["name"]) for item in items}
         for key in [key for key in rows if key not in named]:
@@ -171,30 +172,30 @@ def apply_connections(items: Sequence[Item], work: Work, unlisted: set[str]) -> 
         if entry.ended:
             work.refuse(item, "provider", f"{entry.name} ended on {entry.ended}; nothing connects to it any more.")
             continue
+        team = teams.get(item.get("team") or "")
+        if item.get("team") and team is None:
+            work.refuse(item, "team", f"there is no team {item['team']!r}.")
+            continue
         row = rows.get((item["provider"], item["name"]))
-        _connection(row or Connection(provider_id=item["provider"], name=item["name"]), item, entry, work)
+        _connection(row or Connection(provider_id=item["provider"], name=item["name"]), item, entry, team, work)
 
 
-def _connection(row: Connection, item: Item, entry: Entry, work: Work) -> None:
+def _connection(row: Connection, item: Item, entry: Entry, team: Team | None, work: Work) -> None:
     new, name = row._state.adding, f"{row.provider_id}/{row.name}"
     if fault := _auth_fault(row, item, entry):
         work.refuse(item, *fault)
-        return
-    team = Team.objects.filter(name=item["team"]).first() if item.get("team") else None
-    if item.get("team") and team is None:
-        work.refuse(item, "team", f"there is no team {item['team']!r}.")
         return
     adds = row.adds_preamble
     wanted = {field: item.get(field, default) for field, default in CONNECTION_DEFAULTS.items()}
     wanted |= {field: item[field] for field in OPENING_DEFAULTS if field in item}
     details = assign(row, {**wanted, "tags": item.get("tags", []), "team": team})
     try:
-        connections.check_opening(row)
-        details += _parameters(row, item)
+        connections.check_opening(row, entry)
+        details += _parameters(row, item, entry)
         secret = secrets.normalised(entry.auth, item.get("api_key") or "") or None
         if "api_key" in item and not _is(row, secret, connections.at(entry, row.parameters).origin):
             details.append("secret changed" if secret else "secret removed")
-            set_secret(row, secret)
+            set_secret(row, secret, entry)
     except (connections.BadConnection, secrets.BadSecret) as bad:
         field = "secret" if isinstance(bad, secrets.BadSecret) else bad.field
         work.refuse(item, "api_key" if field == "secret" else field, str(bad))
@@ -212,10 +213,10 @@ def _connection(row: Connection, item: Item, entry: Entry, work: Work) -> None:
         work.changed("connection", name, details)
 
 
-def _parameters(row: Connection, item: Item) -> list[str]:
+def _parameters(row: Connection, item: Item, entry: Entry) -> list[str]:
     """What changed. The file says all of them: those that it leaves out are gone. Raises BadConnection."""
     before = row.parameters
-    connections.set_parameters(row, dict(item.get("parameters", ())))
+    connections.set_parameters(row, dict(item.get("parameters", ())), entry)
     names = sorted({*before, *row.parameters})
     return [
         f"parameters.{name}: {before.get(name, '')!r} → {row.parameters.get(name, '')!r}"

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Team, User, digest
 from omniroute.declarative.apply import Applied, apply
@@ -520,3 +522,16 @@ def test_proxies_are_pruned_when_nobody_goes_through_them() -> None:
 def test_a_wrong_proxy_is_told(text: str, told: str) -> None:
     found = problems(text)
     assert told in str(found) and "hush" not in str(found) and not Proxy.objects.exists()
+
+
+def test_a_connection_more_costs_the_database_its_row_and_the_configurations_number() -> None:
+    """Whatever its provider has of models; files of thousands of connections are applied in seconds."""
+
+    def queries(count: int) -> int:
+        rows = [{"provider": "openai", "name": f"c{number}", "api_key": f"sk-{number}"} for number in range(count)]
+        with CaptureQueriesContext(connection) as made:
+            apply(json.dumps({"connections": rows}), dry_run=True)
+        return len(made)
+
+    queries(1)  # what is read once
+    assert queries(30) - queries(10) == 2 * 20
