@@ -54,8 +54,8 @@ def let_probe(provider: str) -> None:
     """Somebody mended something at a provider: where its circuit breaker is open, the next request finds out."""
     now = timezone.now()
     rows = HealthState.objects.filter(key=f"breaker {provider}", until__gt=now)
-    with transaction.atomic():
-        if rows.exists():
+    if rows.exists():
+        with transaction.atomic():
             rows.update(until=now, at=now, probed_until=None, number=_next_number())
 
 

@@ -524,7 +524,7 @@ def test_a_wrong_proxy_is_told(text: str, told: str) -> None:
     assert told in str(found) and "hush" not in str(found) and not Proxy.objects.exists()
 
 
-def test_a_connection_more_costs_the_database_its_row_and_the_configurations_number() -> None:
+def test_a_connection_more_costs_the_database_its_row_its_providers_breaker_and_the_configurations_number() -> None:
     """Whatever its provider has of models; files of thousands of connections are applied in seconds."""
 
     def queries(count: int) -> int:
@@ -534,4 +534,4 @@ def test_a_connection_more_costs_the_database_its_row_and_the_configurations_num
         return len(made)
 
     queries(1)  # what is read once
-    assert queries(30) - queries(10) == 2 * 20
+    assert queries(30) - queries(10) == 3 * 20
