@@ -107,6 +107,7 @@ PLACES = (
     "/dashboard/endpoint/",
     "/dashboard/providers/",
     "/dashboard/providers/openai/",
+    "/dashboard/providers/gemini-cli/",  # the longest words of a limit
     "/dashboard/providers/openai/change/",
     "/dashboard/providers/custom/new/",
     "/dashboard/providers/openai/connections/new/",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -83,7 +84,7 @@ def test_no_page_scrolls_sideways(
     for place in places:
         assert page.goto(place).status == 200, place
         assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0, place
-    for provider, method in (("codex", "browser"), ("codex", "import"), ("github", "")):
+    for provider, method in (("codex", "browser"), ("codex", "import"), ("github", ""), ("kiro", "import")):
         page.goto(f"/dashboard/providers/{provider}/login/")
         if method:
             page.locator("select[name=method]").select_option(method)
@@ -91,3 +92,8 @@ def test_no_page_scrolls_sideways(
         page.locator("form.o-form .o-button-main").click()
         page.wait_for_url("**/logins/**")
         assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0, provider
+    half = {"refreshToken": "a-refresh-token", "authMethod": "IdC", "clientIdHash": "5f" * 20}
+    page.locator("textarea[name=pasted]").fill(json.dumps(half))
+    page.locator("form.o-form .o-button-main").click()
+    page.locator(".o-errors", has_text=half["clientIdHash"]).wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
