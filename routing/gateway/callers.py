@@ -11,6 +11,7 @@ from routing.snapshot import ANYBODY, Caller, Snapshot
 
 Headers = Iterable[tuple[bytes, bytes]]
 KEY_HEADERS = (b"x-api-key", b"x-goog-api-key", b"api-key")
+OURS = "sk-omni-"  # how the keys begin that were made here; operators may bring others
 
 
 def key_in(headers: Headers, query: bytes) -> str | None:
@@ -18,9 +19,8 @@ def key_in(headers: Headers, query: bytes) -> str | None:
     found: bytes | None = None
     for name, value in headers:
         if name == b"authorization":
-            scheme, _, token = value.partition(b" ")
-            if scheme.lower() == b"bearer" and token.strip():
-                return token.strip().decode("latin-1")
+            if token := _bearer(value):
+                return token.decode("latin-1")
         elif name in KEY_HEADERS and value:
             found = found or value
     if found is not None:
@@ -30,6 +30,11 @@ def key_in(headers: Headers, query: bytes) -> str | None:
     return None
 
 
+def _bearer(value: bytes) -> bytes:
+    scheme, _, token = value.partition(b" ")
+    return token.strip() if scheme.lower() == b"bearer" else b""
+
+
 def identify(snapshot: Snapshot, headers: Headers, query: bytes, now: float) -> Caller:
     """The caller. ``now`` is Unix time. Raises Refusal 401: no key, unknown, switched off, expired."""
     key = key_in(headers, query)
@@ -37,13 +42,34 @@ def identify(snapshot: Snapshot, headers: Headers, query: bytes, now: float) -> 
         if not snapshot.switches.require_api_key:
             return ANYBODY
         raise _refused("No API key was given. Send it as 'Authorization: Bearer sk-omni-…'.", "missing_api_key")
-    caller = snapshot.callers.get(hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest())
+    caller = _known(snapshot, key)
+    if caller is None and not key.startswith(OURS):
+        caller = _beside(snapshot, headers, query)
     if caller is None:
         if not snapshot.switches.require_api_key:
             return ANYBODY
         raise _refused("The API key is not known here.", "invalid_api_key")
     admit(caller, now)
     return caller
+
+
+def _known(snapshot: Snapshot, key: str) -> Caller | None:
+    return snapshot.callers.get(hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest())
+
+
+def _beside(snapshot: Snapshot, headers: Headers, query: bytes) -> Caller | None:
+    """Whom another key of the same request stands for: some tools send a vendor's, or a placeholder, where we look
+    first. The first that is known, or looks as if it should be, counts."""
+    rows = list(headers)
+    tokens = [_bearer(value) for name, value in rows if name == b"authorization"]
+    keys = [token.decode("latin-1") for token in tokens]
+    keys += [value.strip().decode("latin-1") for name, value in rows if name in KEY_HEADERS]
+    keys += parse_qs(query.decode("latin-1")).get("key", ())
+    for key in keys:
+        caller = _known(snapshot, key)
+        if caller is not None or key.startswith(OURS):
+            return caller
+    return None
 
 
 def admit(caller: Caller, now: float) -> None:

@@ -88,6 +88,38 @@ def test_a_key_that_has_not_expired() -> None:
     assert identify(known(expires_at=NOW + 0.1), bearer(), b"", NOW).key_id == 1
 
 
+OTHER = b"a-vendors-own-key"
+
+
+@pytest.mark.parametrize(
+    ("headers", "query", "code"),
+    [
+        ([(b"authorization", b"Bearer " + OTHER), (b"x-api-key", KEY.encode())], b"", None),
+        ([(b"x-api-key", OTHER), (b"api-key", KEY.encode())], b"", None),
+        ([(b"x-api-key", OTHER), (b"authorization", b"Bearer " + KEY.encode())], b"", None),
+        ([(b"authorization", b"Bearer " + OTHER), (b"x-goog-api-key", OTHER)], b"key=" + KEY.encode(), None),
+        ([(b"authorization", b"Bearer " + OTHER), (b"authorization", b"Bearer " + KEY.encode())], b"", None),
+        ([(b"authorization", b"Bearer " + OTHER), (b"x-api-key", OTHER)], b"key=x", "invalid_api_key"),
+        # Ours, but gone: no other key takes its place.
+        ([(b"authorization", b"Bearer sk-omni-gone"), (b"x-api-key", KEY.encode())], b"", "invalid_api_key"),
+        ([(b"authorization", b"Bearer x"), (b"x-api-key", b"sk-omni-gone")], b"key=" + KEY.encode(), "invalid_api_key"),
+    ],
+)
+def test_of_several_keys_ours_counts(headers: list[tuple[bytes, bytes]], query: bytes, code: str | None) -> None:
+    if code is None:
+        assert identify(known(), headers, query, NOW).key_id == 1
+        return
+    with pytest.raises(Refusal) as caught:
+        identify(known(), headers, query, NOW)
+    assert (caught.value.status, caught.value.code) == (401, code)
+
+
+def test_a_key_that_an_operator_brought_counts_beside_another() -> None:
+    brought = "a-key-of-the-operators-own-making-0001"
+    headers = [(b"authorization", b"Bearer " + OTHER), (b"x-api-key", brought.encode())]
+    assert identify(known(brought), headers, b"", NOW).key_id == 1
+
+
 class TestWithoutRequiredKeys:
     def test_anybody_may_ask(self) -> None:
         assert identify(known(required=False), [], b"", NOW) is ANYBODY
@@ -95,6 +127,8 @@ class TestWithoutRequiredKeys:
 
     def test_a_known_key_is_still_known(self) -> None:
         assert identify(known(required=False), bearer(), b"", NOW).key_id == 1
+        beside = [*bearer(OTHER), (b"x-api-key", KEY.encode())]
+        assert identify(known(required=False), beside, b"", NOW).key_id == 1
 
     def test_a_key_that_was_switched_off_stays_off(self) -> None:
         assert refused(known(required=False, enabled=False), bearer()) == "api_key_disabled"
