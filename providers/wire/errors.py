@@ -58,7 +58,8 @@ class Refusal(Exception):
     """The gateway's own answer instead of a provider's: wrong input, no permission, nothing to route to.
 
     ``status`` is HTTP, ``type`` and ``code`` are OpenAI's words (each client format maps them to its own),
-    ``param`` names the field, ``retry_after`` is seconds.
+    ``param`` names the field, ``retry_after`` is seconds; ``allow`` are the methods that a 405 tells, ``accept`` the
+    encodings of bodies that a 415 tells.
     """
 
     def __init__(
@@ -70,7 +71,9 @@ class Refusal(Exception):
         code: str | None = None,
         param: str | None = None,
         retry_after: float | None = None,
+        allow: tuple[str, ...] = (),
+        accept: tuple[str, ...] = (),
     ) -> None:
         super().__init__(message)
         self.status, self.message, self.type, self.code = status, message, type, code
-        self.param, self.retry_after = param, retry_after
+        self.param, self.retry_after, self.allow, self.accept = param, retry_after, allow, accept

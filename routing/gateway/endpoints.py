@@ -1,7 +1,8 @@
-"""Path → what is asked for. Tables; tools write the version once, twice or not at all."""
+"""Path → what is asked for. Tables; tools write the version once, twice or not at all, and stray slashes."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote
@@ -24,7 +25,7 @@ class Endpoint:
 class Call:
     """An endpoint as it was called. ``name`` is what the path names (a model, a response); ``stream`` and ``array``
     are Gemini's: its path says whether to stream, its query whether as events or as one JSON array. ``query`` of a call
-    for a stored response."""
+    for a list of models or a stored response."""
 
     endpoint: Endpoint
     name: str = ""
@@ -66,70 +67,74 @@ ACTIONS: Mapping[str, tuple[Endpoint, bool]] = {
     "batchEmbedContents": (Endpoint("gemini", "embeddings"), False),
 }
 # What may follow a stored response's id.
-STORED: Mapping[tuple[str, str], Endpoint] = {
-    ("GET", ""): Endpoint("openai_responses", "stored", "GET"),
-    ("DELETE", ""): Endpoint("openai_responses", "forget", "DELETE"),
-    ("GET", "/input_items"): Endpoint("openai_responses", "input_items", "GET"),
+STORED: Mapping[str, tuple[Endpoint, ...]] = {
+    "": (Endpoint("openai_responses", "stored", "GET"), Endpoint("openai_responses", "forget", "DELETE")),
+    "/input_items": (Endpoint("openai_responses", "input_items", "GET"),),
 }
 USUAL = {(endpoint.method, f"/v1{path}"): Call(endpoint) for path, endpoint in ENDPOINTS.items() if path != "/models"}
 USUAL_FORMATS = {path: call.endpoint.format for (_, path), call in USUAL.items()}
 ROOTS = ("/v1", "/v1beta")  # everything below them is the gateway's, known or not
 OURS = ("/v1/", "/v1beta/", "/models/", "/responses/")
+STORED_ID = "resp_"  # what is posted to another word is one of OpenAI's operations that there is not here
+VERSION = re.compile(r"/v1(?:beta)?(?=/)")
+SLASHES = re.compile(r"//+")
 
 
 def is_client_path(path: str) -> bool:
     """Whether a path belongs to the client APIs rather than to the dashboard."""
-    return path.startswith(OURS) or path in ROOTS or path.rstrip("/") in ENDPOINTS
+    if path.startswith(OURS) or path in ROOTS or path.rstrip("/") in ENDPOINTS:
+        return True
+    return path.startswith("//") and is_client_path(SLASHES.sub("/", path))
 
 
 def find(method: str, path: str, query: bytes = b"", headers: Headers = ()) -> Call:
-    """What is asked for. Raises Refusal 404 or 405."""
+    """What is asked for. Raises Refusal 404, or 405 with the methods that are taken."""
     if (usual := USUAL.get((method, path))) is not None:
         return usual
     short = _short(path)
-    if short.startswith("/models/") and (method == "POST" or short.rpartition(":")[2] in ACTIONS):
+    if short.startswith("/models/") and ((method == "POST" and ":" in short) or short.rpartition(":")[2] in ACTIONS):
         return _gemini(method, short, query)
-    if short.startswith("/responses/") and short.rstrip("/") not in ENDPOINTS:
-        return _stored(method, short, query)
+    if short.startswith("/responses/") and short not in ENDPOINTS:
+        return _stored(method, path, short, query)
     name = ""
     if short.startswith("/models/"):
         short, name = "/models", unquote(short[len("/models/") :])
-    endpoint = ENDPOINTS.get(short.rstrip("/") or short)
+    endpoint = ENDPOINTS.get(short)
     if endpoint is None:
-        raise Refusal(404, f"Unknown path: {method} {path[:200]}", code="unknown_url")
-    if method != endpoint.method and not (method == "HEAD" and endpoint.method == "GET"):
-        raise Refusal(405, f"{path[:200]} takes {endpoint.method}, not {method}.", code="method_not_allowed")
+        raise _unknown(method, path)
+    _taken(method, path, endpoint)
     if endpoint is MODELS:
-        endpoint = Endpoint(format_of(path, headers), "models", "GET")
-    return Call(endpoint, name)
+        return Call(Endpoint(format_of(path, headers), "models", "GET"), name, query=query)
+    return Call(endpoint)
 
 
 def format_of(path: str, headers: Headers) -> str:
     """The format in which a caller of this path expects an answer, an error included."""
     if (usual := USUAL_FORMATS.get(path)) is not None:
         return usual
-    if path.startswith("/v1beta") or (path.rpartition("/")[2].partition(":")[2] in ACTIONS):
-        return "gemini"
     short = _short(path)
+    if short.rpartition("/")[2].partition(":")[2] in ACTIONS or "/v1beta/" in path.partition("/models")[0] + "/":
+        return "gemini"
     if short.startswith("/messages"):
         return "anthropic"
     if short.startswith("/responses"):
         return "openai_responses"
-    if short.startswith("/models"):
-        names = {name for name, _ in headers}
-        if b"anthropic-version" in names:
-            return "anthropic"
-        return "gemini" if b"x-goog-api-key" in names else "openai_chat"
-    return "openai_chat"
+    if short in ENDPOINTS and short != "/models":
+        return "openai_chat"
+    names = {name for name, _ in headers}
+    if b"anthropic-version" in names:
+        return "anthropic"
+    return "gemini" if b"x-goog-api-key" in names else "openai_chat"
 
 
 def _short(path: str) -> str:
-    if path.startswith("/v1beta/"):
-        return path[7:]
+    """A path without its versions, and without slashes that only somebody's joining of addresses put there."""
+    if "//" in path:
+        path = SLASHES.sub("/", path)
     for _ in range(2):
-        if path.startswith("/v1/"):
-            path = path[3:]
-    return path
+        if (version := VERSION.match(path)) is not None:
+            path = path[version.end() :]
+    return path.rstrip("/")
 
 
 def _gemini(method: str, short: str, query: bytes) -> Call:
@@ -137,15 +142,28 @@ def _gemini(method: str, short: str, query: bytes) -> Call:
     endpoint, stream = ACTIONS.get(action, (None, False))
     if endpoint is None or not model:
         raise Refusal(404, f"Unknown action: {action[:60]}", code="unknown_url")
-    if method != "POST":
-        raise Refusal(405, f"{action} takes POST, not {method}.", code="method_not_allowed")
+    _taken(method, action, endpoint)
     array = stream and parse_qs(query.decode("latin-1")).get("alt") != ["sse"]
     return Call(endpoint, unquote(model), stream, array)
 
 
-def _stored(method: str, short: str, query: bytes) -> Call:
+def _stored(method: str, path: str, short: str, query: bytes) -> Call:
     name, slash, rest = short[len("/responses/") :].partition("/")
-    endpoint = STORED.get((method, slash + rest))
-    if endpoint is None or not name:
-        raise Refusal(404, f"Unknown path: {method} {short[:200]}", code="unknown_url")
-    return Call(endpoint, unquote(name), query=query)
+    endpoints = STORED.get(slash + rest)
+    if endpoints is None or not name or (method == "POST" and not name.startswith(STORED_ID)):
+        raise _unknown(method, path)
+    return Call(_taken(method, path, *endpoints), unquote(name), query=query)
+
+
+def _taken(method: str, path: str, *endpoints: Endpoint) -> Endpoint:
+    """Which of the endpoints of a path takes the method. Raises Refusal 405."""
+    for endpoint in endpoints:
+        if method == endpoint.method or (method == "HEAD" and endpoint.method == "GET"):
+            return endpoint
+    takes = [name for each in endpoints for name in ((each.method, "HEAD") if each.method == "GET" else (each.method,))]
+    words = f"{path[:200]} takes {' or '.join(each.method for each in endpoints)}, not {method}."
+    raise Refusal(405, words, code="method_not_allowed", allow=tuple(takes))
+
+
+def _unknown(method: str, path: str) -> Refusal:
+    return Refusal(404, f"Unknown path: {method} {path[:200]}", code="unknown_url")

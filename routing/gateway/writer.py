@@ -126,6 +126,10 @@ class Writer:
         headers: tuple[Header, ...] = (JSON_TYPE, *extra)
         if refusal.retry_after is not None:
             headers += ((b"retry-after", str(max(1, -int(-refusal.retry_after // 1))).encode()),)
+        if refusal.allow:
+            headers += ((b"allow", ", ".join(refusal.allow).encode()),)
+        if refusal.accept:
+            headers += ((b"accept-encoding", ", ".join(refusal.accept).encode()),)
         if refusal.status == 401:
             headers += ((b"www-authenticate", b"Bearer"),)
         await self.whole(refusal.status, body, headers)

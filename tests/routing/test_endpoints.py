@@ -59,8 +59,9 @@ def test_a_models_name_may_have_slashes(path: str, name: str) -> None:
     [
         "/v1", "/v1/", "/", "", "/v1/v1/v1/chat/completions", "/v1/chat", "/v1/chat/completions/x", "/v1/unknown",
         "/v1/Models",
-        "/v1//chat/completions", "/v2/chat/completions", "/v1/messages/x", "/v1/responses/x", "/v1/models/x:unknown",
-        "//", "/v1/" + "x" * 5000,
+        "/v2/chat/completions", "/v1/messages/x", "/v1/responses/compact", "/v1/responses/resp_1/x",
+        "/v1/models/x:unknown", "//", "//v2//v1",
+        "/v1/" + "x" * 5000,
     ],
 )  # fmt: skip
 def test_unknown_paths(path: str) -> None:
@@ -70,22 +71,48 @@ def test_unknown_paths(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path"),
+    ("method", "path", "allow"),
     [
-        ("GET", "/v1/chat/completions"),
-        ("HEAD", "/v1/chat/completions"),
-        ("DELETE", "/v1/completions"),
-        ("POST", "/v1/models"),
-        ("OPTIONS", "/v1/models/x"),
-        ("GET", "/v1beta/models/x:generateContent"),
-        ("GET", "/v1/messages"),
-        ("post", "/v1/chat/completions"),
+        ("GET", "/v1/chat/completions", ("POST",)),
+        ("HEAD", "/v1/chat/completions", ("POST",)),
+        ("DELETE", "/v1/completions", ("POST",)),
+        ("POST", "/v1/models", ("GET", "HEAD")),
+        ("POST", "/v1/models/x", ("GET", "HEAD")),
+        ("OPTIONS", "/v1/models/x", ("GET", "HEAD")),
+        ("GET", "/v1beta/models/x:generateContent", ("POST",)),
+        ("GET", "/v1/messages", ("POST",)),
+        ("post", "/v1/chat/completions", ("POST",)),
+        ("POST", "/v1/responses/resp_1", ("GET", "HEAD", "DELETE")),
+        ("PUT", "/v1/responses/resp_1", ("GET", "HEAD", "DELETE")),
+        ("DELETE", "/v1/responses/resp_1/input_items", ("GET", "HEAD")),
     ],
 )
-def test_wrong_methods(method: str, path: str) -> None:
+def test_wrong_methods(method: str, path: str, allow: tuple[str, ...]) -> None:
     with pytest.raises(Refusal) as caught:
         find(method, path)
-    assert caught.value.status == 405
+    assert (caught.value.status, caught.value.allow) == (405, allow)
+
+
+@pytest.mark.parametrize(
+    ("path", "endpoint"),
+    [
+        ("/v1//chat/completions", CHAT),
+        ("//v1/chat/completions", CHAT),
+        ("//chat//completions//", CHAT),
+        ("/v1//v1//messages", MESSAGES),
+        ("///responses", RESPONSES),
+    ],
+)
+def test_addresses_that_end_in_a_slash_are_joined_with_another(path: str, endpoint: Endpoint) -> None:
+    assert find("POST", path) == Call(endpoint)
+    assert format_of(path, ()) == endpoint.format
+    assert is_client_path(path)
+
+
+def test_stray_slashes_before_models_and_responses() -> None:
+    assert find("GET", "/v1//models//acme/large/").name == "acme/large"
+    assert find("GET", "//v1/responses//resp_1/").name == "resp_1"
+    assert find("POST", "/v1beta//models/acme/large:generateContent/").name == "acme/large"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +120,8 @@ def test_wrong_methods(method: str, path: str) -> None:
     [
         ("/v1", True), ("/v1/anything", True), ("/v1beta/models", True), ("/models", True), ("/models/x", True),
         ("/chat/completions", True), ("/completions/", True),
-        ("/", False), ("", False), ("/v1x", False),
+        ("//v1/messages", True), ("//messages", True),
+        ("/", False), ("", False), ("/v1x", False), ("//", False), ("//api//v1", False), ("/api//v1/models", False),
          ("/v2/models", False), ("/api/v1/keys", False), ("/dashboard/", False),
 
         ("/modelsx", False), ("/chat", False), ("/healthz", False), ("/admin/v1/", False),
@@ -103,7 +131,7 @@ def test_which_paths_are_the_gateways(path: str, ours: bool) -> None:
     assert is_client_path(path) is ours
 
 
-@pytest.mark.parametrize("root", ["/v1beta", "/v1", ""])
+@pytest.mark.parametrize("root", ["/v1beta", "/v1", "", "/v1/v1", "/v1/v1beta", "/v1beta/v1beta"])
 @pytest.mark.parametrize(
     ("action", "operation", "stream", "array", "query"),
     [
@@ -125,6 +153,7 @@ def test_gemini_says_model_and_stream_in_the_path(
     ("method", "path", "operation", "name"),
     [
         ("GET", "/v1/responses/resp_1", "stored", "resp_1"),
+        ("HEAD", "/v1/responses/resp_1", "stored", "resp_1"),
         ("DELETE", "/responses/resp_1", "forget", "resp_1"),
         ("GET", "/v1/responses/resp_1/input_items", "input_items", "resp_1"),
     ],
@@ -145,6 +174,13 @@ def test_stored_responses(method: str, path: str, operation: str, name: str) -> 
         ("/v1/messages/nonsense", [], "anthropic"),
         ("/v1/responses/x/y", [], "openai_responses"),
         ("/v1/unknown", [], "openai_chat"),
+        ("/v1/files", [(b"anthropic-version", b"2023-06-01")], "anthropic"),
+        ("/v1/files", [(b"x-goog-api-key", b"k")], "gemini"),
+        ("/v1beta", [], "gemini"),
+        ("/v1beta/files", [], "gemini"),
+        ("/v1/v1beta/models", [], "gemini"),
+        ("/v1/models/v1beta/x", [], "openai_chat"),
+        ("/embeddings", [(b"anthropic-version", b"2023-06-01")], "openai_chat"),
     ],
 )
 def test_everybody_is_answered_in_their_own_format(path: str, headers: list[tuple[bytes, bytes]], format: str) -> None:
