@@ -36,6 +36,8 @@ from routing.gateway.streams import ChatStream, PassedStream, Stream, Tell, Tran
 
 # Fields whose loss changes nothing of the answer: not worth a word in x-omniroute-dropped.
 SILENT = frozenset(("store", "client_metadata", "include"))
+# What stands for a history that is in the messages by now: not lost, for clients of the format that has it.
+PUT_BACK: Mapping[str, frozenset[str]] = {"openai_responses": SILENT | {"conversation"}}
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -141,7 +143,8 @@ class Translating(msgspec.Struct, eq=False):
         headers = tuple((name.lower().encode(), value.encode()) for name, value in dumped.headers)
         leaving = opened(body, attempt)
         self._sent = msgspec.json.encode(leaving)
-        told = tuple(name for name in (*dumped.dropped, *dropped) if name not in SILENT)
+        silent = PUT_BACK.get(self.client.id, SILENT)
+        told = tuple(name for name in (*dumped.dropped, *dropped) if name not in silent)
         return Prepared(self._sent, told, headers, leaving)
 
     def whole(self, raw: bytes) -> Answer:
