@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from providers.wire.anthropic.passing import named_start
 from providers.wire.assemble import Assembly
@@ -255,10 +256,18 @@ class TranslatedStream(_Watched):
     def _said(self, event: Event) -> bytes:
         if self._over and getattr(event, "choice", None) in self._over:
             return b""
-        self.began = True
+        if not self.began:
+            self.began = True
+            if isinstance(event, Start):
+                return self._opened(event)
         if isinstance(event, Finish):
             self._over.add(event.choice)
         return b"".join([self._write(shown) for shown in self.tags.feed(event)])
+
+    def _opened(self, event: Start) -> bytes:
+        """Clients that are told of the prompt at the start are told an estimate where the vendor counts at the end."""
+        self.shown.add(event)
+        return self.writer.write(event if event.usage is not None else replace(event, usage=self.rough(0)))
 
     def _write(self, event: Event) -> bytes:
         self.shown.add(event)

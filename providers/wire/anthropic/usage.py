@@ -61,7 +61,10 @@ def totals(usage: Usage) -> dict[str, Json]:
 
 
 def whole(usage: Usage) -> dict[str, Json]:
-    """Ours → the usage object of a message."""
+    """Ours → the usage object of a message. How long what was cached is kept is told only of what was counted: no later
+    event of a stream corrects it."""
+    if usage.estimated:
+        return totals(usage) | {"cache_creation": None}
     long = min(usage.cache_write_1h, usage.cache_write)
     kept = {"ephemeral_5m_input_tokens": usage.cache_write - long, "ephemeral_1h_input_tokens": long}
     return totals(usage) | {"cache_creation": kept}

@@ -101,7 +101,10 @@ class Writer:
             return b""
         self._started = True
         self._usage = self._usage or counted
-        return sse({"type": "message_start", "message": opening(self._asked, counted or Usage())}, "message_start")
+        return sse(
+            {"type": "message_start", "message": opening(self._asked, counted or Usage(estimated=True))},
+            "message_start",
+        )
 
     def _content(self, event: Event) -> bytes:
         if self._kind == "call" and not (isinstance(event, (ToolDelta, ToolEnd)) and event.index == self._open):
