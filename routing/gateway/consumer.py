@@ -130,7 +130,7 @@ class Gateway:
             call = endpoints.find(method, path, query, headers)
             caller = callers.identify(snapshot, headers, query, time.time())
             if call.endpoint.operation == "models":
-                await writer.whole(200, listed(snapshot, caller, call.endpoint.format, call.name))
+                await writer.whole(200, listed(snapshot, caller, call.endpoint.format, call.name, call.query))
                 return
             if call.endpoint.operation in STORED:
                 await answer_stored(writer, self.memory.conversations, caller, call)

@@ -1,29 +1,39 @@
-"""The list of models, in the shape of whoever asks."""
+"""The list of models, in the shape of whoever asks. Whole unless the client asks for pages."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, time
 from typing import Any
+from urllib.parse import parse_qs
 
 import msgspec
 
+from providers.entry import Model
 from providers.wire.errors import Refusal
 from routing.resolve import Branch, Leaf, allowed, find, offered
 from routing.snapshot import Caller, Snapshot
 
 Row = dict[str, Any]
-GENERATE = ["generateContent", "streamGenerateContent", "countTokens"]
+Named = tuple[str, str]  # name, owner
+LARGEST_PAGE = 1000  # models; Anthropic's and Google's number
+METHODS: Mapping[str, Sequence[str]] = {
+    "chat": ("generateContent", "streamGenerateContent", "countTokens"),
+    "embeddings": ("embedContent", "batchEmbedContents"),
+}
 
 
-def listed(snapshot: Snapshot, caller: Caller, format: str, name: str = "") -> bytes:
-    """Everything the caller may ask for, or the one model named. Raises Refusal 404 when there is no such."""
+def listed(snapshot: Snapshot, caller: Caller, format: str, name: str = "", query: bytes = b"") -> bytes:
+    """Everything the caller may ask for, the page of it that the query names, or the one model named.
+
+    Raises Refusal 404 when there is no such model, 400 for a page that there is not.
+    """
     name = name.removeprefix("models/") if format == "gemini" else name
     row, whole = SHAPES[format]
     snapshot = snapshot.seen_by(caller)
     if name:
         return msgspec.json.encode(row(snapshot, name, _owner(snapshot, caller, name)))
-    return msgspec.json.encode(whole([row(snapshot, model, owner) for model, owner in offered(snapshot, caller)]))
+    return msgspec.json.encode(whole(snapshot, list(dict(offered(snapshot, caller)).items()), query))
 
 
 def _owner(snapshot: Snapshot, caller: Caller, name: str) -> str:
@@ -37,19 +47,46 @@ def _owner(snapshot: Snapshot, caller: Caller, name: str) -> str:
     return "omniroute" if isinstance(node, Branch) or name in snapshot.aliases else node.provider.entry.id
 
 
+def _known(snapshot: Snapshot, name: str) -> Model | None:
+    """What is known of the one model that a name stands for; None of a combo, and of a name that leads nowhere now."""
+    try:
+        node = find(snapshot, name)
+    except Refusal:
+        return None
+    return node.provider.entry.models.get(node.model) if isinstance(node, Leaf) else None
+
+
+# -- rows -------------------------------------------------------------------------------------------------------------
 def _openai(snapshot: Snapshot, model: str, owner: str) -> Row:
     return {"id": model, "object": "model", "created": int(snapshot.built_at), "owned_by": owner}
 
 
 def _anthropic(snapshot: Snapshot, model: str, owner: str) -> Row:
-    created = datetime.fromtimestamp(int(snapshot.built_at), UTC).isoformat().replace("+00:00", "Z")
-    return {"type": "model", "id": model, "display_name": model, "created_at": created}
+    known = _known(snapshot, model)
+    last = known.shutdown if known is not None else None
+    return {
+        "type": "model",
+        "id": model,
+        "display_name": model,
+        "created_at": _instant(datetime.fromtimestamp(int(snapshot.built_at), UTC)),
+        "max_input_tokens": known.context if known is not None else None,
+        "max_tokens": known.max_output if known is not None else None,
+        "capabilities": None,
+        "line": None,
+        "lifecycle": "active" if last is None else "deprecated",
+        "deprecated_at": None,
+        "retires_at": None if last is None else _instant(datetime.combine(last, time(), UTC)),
+    }
+
+
+def _instant(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 def _gemini(snapshot: Snapshot, model: str, owner: str) -> Row:
-    row: Row = {"name": f"models/{model}", "displayName": model, "supportedGenerationMethods": GENERATE}
-    node = find(snapshot, model)
-    known = node.provider.entry.models.get(node.model) if isinstance(node, Leaf) else None
+    known = _known(snapshot, model)
+    methods = METHODS.get(known.operation if known is not None else "chat", ())
+    row: Row = {"name": f"models/{model}", "displayName": model, "supportedGenerationMethods": methods}
     if known is not None and known.context:
         row["inputTokenLimit"] = known.context
     if known is not None and known.max_output:
@@ -57,15 +94,67 @@ def _gemini(snapshot: Snapshot, model: str, owner: str) -> Row:
     return row
 
 
-def _page(rows: list[Row]) -> Row:
-    ids = [row["id"] for row in rows]
-    return {"data": rows, "has_more": False, "first_id": ids[0] if ids else None, "last_id": ids[-1] if ids else None}
+# -- pages ------------------------------------------------------------------------------------------------------------
+def _openai_list(snapshot: Snapshot, models: Sequence[Named], query: bytes) -> Row:
+    return {"object": "list", "data": [_openai(snapshot, *model) for model in models]}
 
 
-Shape = tuple[Callable[[Snapshot, str, str], Row], Callable[[list[Row]], Row]]
+def _anthropic_list(snapshot: Snapshot, models: Sequence[Named], query: bytes) -> Row:
+    """``limit`` models after ``after_id``, or the last ``limit`` before ``before_id``."""
+    said = _said(query)
+    limit = _size(said, "limit", 1) or len(models)
+    begin, end, more = 0, len(models), False
+    if after := said.get("after_id"):
+        begin = _place(models, after, "after_id") + 1
+    if before := said.get("before_id"):
+        end = _place(models, before, "before_id")
+        more, begin = end - limit > begin, max(begin, end - limit)
+    else:
+        more, end = begin + limit < end, min(begin + limit, end)
+    rows = [_anthropic(snapshot, *model) for model in models[begin:end]]
+    edges = {"first_id": rows[0]["id"] if rows else None, "last_id": rows[-1]["id"] if rows else None}
+    return {"data": rows, "has_more": more, **edges}
+
+
+def _gemini_list(snapshot: Snapshot, models: Sequence[Named], query: bytes) -> Row:
+    """``pageSize`` models from where ``pageToken`` says, which is the name of the last one before."""
+    said = _said(query)
+    size = _size(said, "pageSize", 0) or len(models)
+    token = said.get("pageToken")
+    begin = _place(models, token, "pageToken") + 1 if token else 0
+    page: Row = {"models": [_gemini(snapshot, *model) for model in models[begin : begin + size]]}
+    return page | ({"nextPageToken": models[begin + size - 1][0]} if begin + size < len(models) else {})
+
+
+def _said(query: bytes) -> dict[str, str]:
+    return {name: values[-1] for name, values in parse_qs(query.decode("latin-1")).items()} if query else {}
+
+
+def _size(said: Mapping[str, str], name: str, least: int) -> int:
+    """How many are wanted, LARGEST_PAGE at most; 0 when that is not said."""
+    text = said.get(name)
+    if text is None:
+        return 0
+    if not text.isascii() or not text.isdecimal() or len(text) > 9 or int(text) < least:
+        raise _wrong(name, f"expected a whole number from {least} to {LARGEST_PAGE}")
+    return min(int(text), LARGEST_PAGE)
+
+
+def _place(models: Sequence[Named], name: str, where: str) -> int:
+    place = next((place for place, (model, _) in enumerate(models) if model == name), None)
+    if place is None:
+        raise _wrong(where, "there is no such model")
+    return place
+
+
+def _wrong(name: str, why: str) -> Refusal:
+    return Refusal(400, f"Invalid value for '{name}': {why}.", code="invalid_value", param=name)
+
+
+Shape = tuple[Callable[[Snapshot, str, str], Row], Callable[[Snapshot, Sequence[Named], bytes], Row]]
 SHAPES: Mapping[str, Shape] = {
-    "openai_chat": (_openai, lambda rows: {"object": "list", "data": rows}),
-    "openai_responses": (_openai, lambda rows: {"object": "list", "data": rows}),
-    "anthropic": (_anthropic, _page),
-    "gemini": (_gemini, lambda rows: {"models": rows}),
+    "openai_chat": (_openai, _openai_list),
+    "openai_responses": (_openai, _openai_list),
+    "anthropic": (_anthropic, _anthropic_list),
+    "gemini": (_gemini, _gemini_list),
 }
