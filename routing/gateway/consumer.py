@@ -24,7 +24,7 @@ from routing.gateway.attempts import Claim
 from routing.gateway.deadlines import Deadlines, Guard
 from routing.gateway.endpoints import Call, Endpoint
 from routing.gateway.exchange import Exchange, Limits, monotonic
-from routing.gateway.intake import ClientGone, Receive, check_length, read_body
+from routing.gateway.intake import ClientGone, Receive, check_framing, read_body, unpacked
 from routing.gateway.listing import listed
 from routing.gateway.outcome import Outcome
 from routing.gateway.purses import Ledger, Purses
@@ -136,11 +136,11 @@ class Gateway:
                 await answer_stored(writer, self.memory.conversations, caller, call)
                 return
             callers.permit(caller, call.endpoint.operation)
-            check_length(headers, self._limits.max_body)
+            packed = check_framing(headers, self._limits.max_body)
             if call.array or call.endpoint.format != writer.format:
                 writer = Writer(send, request_id, FORMATS[call.endpoint.format], array=call.array)
             record = _record(scope, request_id, began, caller, call.endpoint)
-            await self._serve(scope, receive, writer, record, snapshot, call)
+            await self._serve(scope, receive, writer, record, snapshot, call, packed)
         except Refusal as refusal:
             self._reject(refusal.code or refusal.type)
             await writer.refuse(refusal)
@@ -153,9 +153,16 @@ class Gateway:
         return self.snapshot
 
     async def _serve(
-        self, scope: Scope, receive: Receive, writer: Writer, record: Record, snapshot: Snapshot, call: Call
+        self,
+        scope: Scope,
+        receive: Receive,
+        writer: Writer,
+        record: Record,
+        snapshot: Snapshot,
+        call: Call,
+        packed: str,
     ) -> None:
-        """Run the exchange and tell its outcome exactly once, on every way out."""
+        """Run the exchange and tell its outcome exactly once, on every way out. ``packed``: how the body is."""
         exchange = Exchange(
             snapshot=snapshot,
             board=self.board,
@@ -173,7 +180,7 @@ class Gateway:
         )
         result, status = "failed", 0
         try:
-            await self._watched(exchange, receive)
+            await self._watched(exchange, receive, packed)
             result = "ok"
         except Refusal as found:
             refusal = await exchange.counted(found)
@@ -194,13 +201,15 @@ class Gateway:
         finally:
             self._sink(exchange.ended(result, status))
 
-    async def _watched(self, exchange: Exchange, receive: Receive) -> None:
+    async def _watched(self, exchange: Exchange, receive: Receive, packed: str) -> None:
         """Read the body and answer, each in its time; stop at once when the client leaves (ClientGone)."""
         late = "The request's body did not arrive in time."
         guard = Guard(self._here(), self._deadlines, exchange, late, self._limits.body_seconds)
         try:
             body = await read_body(receive, self._limits.max_body)
             guard.go_on("The answer took longer than the gateway allows.", self._limits.total_seconds, receive)
+            if packed:
+                body = await unpacked(body, packed, self._limits.max_body)
             await exchange.answer(body)
         except asyncio.CancelledError:
             guard.explain()

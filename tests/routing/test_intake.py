@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import gzip
+import tracemalloc
+import zlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from providers.wire.errors import Refusal
-from routing.gateway.intake import ClientGone, Receive, check_length, read_body
+from routing.gateway.intake import ClientGone, Receive, check_framing, read_body, unpacked
 
 MB = 1024 * 1024
 LENGTH, CHUNKED = b"content-length", (b"transfer-encoding", b"chunked")
@@ -37,7 +41,67 @@ GONE = {"type": "http.disconnect"}
     [[], [(LENGTH, b"0")], [(LENGTH, b"1048576")], [(LENGTH, b"007")], [CHUNKED], [(LENGTH, b"5"), (LENGTH, b"5")]],
 )
 def test_lengths_that_may_be(headers: list[tuple[bytes, bytes]]) -> None:
-    check_length(headers, MB)
+    assert check_framing(headers, MB) == ""
+
+
+ENCODED = b"content-encoding"
+
+
+@pytest.mark.parametrize(
+    ("said", "packed"),
+    [
+        (b"gzip", "gzip"),
+        (b" GZIP ", "gzip"),
+        (b"x-gzip", "gzip"),
+        (b"deflate", "deflate"),
+        (b"identity", ""),
+        (b"", ""),
+    ],
+)
+def test_encodings_that_are_undone(said: bytes, packed: str) -> None:
+    assert check_framing([(ENCODED, said), (LENGTH, b"5")], MB) == packed
+
+
+@pytest.mark.parametrize("said", [[b"br"], [b"zstd"], [b"gzip, gzip"], [b"gzip", b"gzip"], [b"gzip", b"br"], [b"\xff"]])
+def test_encodings_that_are_not(said: list[bytes]) -> None:
+    with pytest.raises(Refusal) as caught:
+        check_framing([(ENCODED, value) for value in said], MB)
+    assert (caught.value.status, caught.value.accept) == (415, ("gzip", "deflate"))
+
+
+def bare(data: bytes) -> bytes:
+    deflate = zlib.compressobj(wbits=-15)
+    return deflate.compress(data) + deflate.flush()
+
+
+@pytest.mark.parametrize(("pack", "encoding"), [(gzip.compress, "gzip"), (zlib.compress, "deflate"), (bare, "deflate")])
+class TestUnpacked:
+    @pytest.mark.parametrize("body", [b"", b"{}", b"x" * MB])
+    async def test_whole(self, pack: Callable[[bytes], bytes], encoding: str, body: bytes) -> None:
+        assert await unpacked(pack(body), encoding, MB) == body
+
+    async def test_no_more_than_the_limit(self, pack: Callable[[bytes], bytes], encoding: str) -> None:
+        with pytest.raises(Refusal) as caught:
+            await unpacked(pack(b"x" * (MB + 1)), encoding, MB)
+        assert caught.value.status == 413
+
+    async def test_damaged(self, pack: Callable[[bytes], bytes], encoding: str) -> None:
+        packed = pack(b"some words that say something")
+        for body in (b"", packed[:-1], packed + b"x", b"{}", b"\xff" * 30):
+            with pytest.raises(Refusal) as caught:
+                await unpacked(body, encoding, MB)
+            assert (caught.value.status, caught.value.code) == (400, "invalid_encoding")
+
+
+def test_a_bomb_is_never_made_whole() -> None:
+    packed = gzip.compress(b"\0" * 256 * MB)
+    tracemalloc.start()
+    try:
+        with pytest.raises(Refusal):
+            asyncio.run(unpacked(packed, "gzip", MB))
+        assert tracemalloc.get_traced_memory()[1] < 8 * MB
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
@@ -58,7 +122,7 @@ def test_lengths_that_may_be(headers: list[tuple[bytes, bytes]]) -> None:
 )
 def test_lengths_that_may_not_be(headers: list[tuple[bytes, bytes]], status: int) -> None:
     with pytest.raises(Refusal) as caught:
-        check_length(headers, MB)
+        check_framing(headers, MB)
     assert caught.value.status == status
 
 
