@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,13 @@ WORDS = {str: "a string", int: "an integer", float: "a number", bool: "a boolean
 def word(value: Json) -> str:
     """The JSON type of a value, in words."""
     return "null" if value is None else WORDS.get(type(value), "something else")
+
+
+def unreadable(body: bytes, wrong: Exception) -> str:
+    """Why a body is no JSON: what the decoder says, but where that is only the byte it stopped at."""
+    if not body.strip():
+        return "it is empty"
+    return "it begins with a byte order mark" if body.startswith(BOM_UTF8) else str(wrong)
 
 
 def wrong(where: str, expected: str, value: Json) -> Refusal:

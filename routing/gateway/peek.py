@@ -8,6 +8,7 @@ import msgspec
 
 from providers.wire.errors import Refusal
 from providers.wire.media import multipart
+from providers.wire.reading import unreadable
 from providers.wire.types import Json
 
 Raw = msgspec.Raw
@@ -35,7 +36,7 @@ def fields_of(body: bytes) -> dict[str, Raw]:
     except msgspec.ValidationError:
         raise Refusal(400, "The body must be a JSON object.") from None
     except UNREADABLE as wrong:
-        raise Refusal(400, f"The body is not valid JSON: {wrong}.", code="invalid_json") from None
+        raise Refusal(400, f"The body is not valid JSON: {unreadable(body, wrong)}.", code="invalid_json") from None
 
 
 def peek(body: bytes, *, model: str = "", stream: bool | None = None, state: tuple[str, ...] = ()) -> Peek:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from providers.wire.errors import Kind, Refusal, UpstreamFailure
 from providers.wire.openai_chat.passing import error_from
-from providers.wire.reading import Fields
+from providers.wire.reading import Fields, unreadable
 from providers.wire.types import Json, Units, Usage
 
 Raw = msgspec.Raw
@@ -36,7 +36,7 @@ def client_object(body: bytes) -> dict[str, Json]:
     try:
         values = msgspec.json.decode(body)
     except UNREADABLE as wrong:
-        raise Refusal(400, f"The body is not valid JSON: {wrong}.", code="invalid_json") from None
+        raise Refusal(400, f"The body is not valid JSON: {unreadable(body, wrong)}.", code="invalid_json") from None
     if not isinstance(values, dict):
         raise Refusal(400, "The body must be a JSON object.")
     return values

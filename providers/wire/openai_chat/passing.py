@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from providers.wire.errors import Kind, Refusal, UpstreamFailure
 from providers.wire.frames import EventSplitter, FrameTooLong, payload
+from providers.wire.reading import unreadable
 from providers.wire.types import Units, Usage, parts_of
 from providers.wire.waits import wait_in_body
 
@@ -104,7 +105,7 @@ def parse(body: bytes, operation: str) -> ChatRequest:
     except msgspec.ValidationError:
         raise Refusal(400, "The body must be a JSON object.") from None
     except UNREADABLE as wrong:
-        raise Refusal(400, f"The body is not valid JSON: {wrong}.", code="invalid_json") from None
+        raise Refusal(400, f"The body is not valid JSON: {unreadable(body, wrong)}.", code="invalid_json") from None
     model = fields.get("model")
     if model is None or kind_of(model) != TEXT or len(bytes(model)) <= 2:
         raise Refusal(400, "Say which model to use: 'model' must be a non-empty string.", param="model")
