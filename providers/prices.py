@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -114,19 +115,19 @@ def _rates_at(prompt: int, price: Price) -> tuple[Decimal | None, Decimal | None
 
 
 def dearest(prompt: int, output: int, price: Price) -> Decimal | None:
-    """USD of so many tokens at most, however they are counted: the prompt as plain input, as written to either cache
-    or as sound, the answer as text, pictures or sound. None when no way has a price for all of it."""
-    input_rate, output_rate = _rates_at(prompt, price)
-    written = input_rate if price.cache_write is None else price.cache_write
-    lasting = written if price.cache_write_1h is None else price.cache_write_1h
-    known = [rate for rate in (input_rate, written, lasting) if rate is not None]
-    if (prompt and not known) or (output and output_rate is None):
+    """USD of so many tokens at most, however they are counted: the prompt as plain input, as read from or written to a
+    cache or as sound, the answer as text, pictures or sound; at the rate of long prompts or, as it may turn out to be
+    shorter, the usual one. None when plain input or output is needed and has no price."""
+    taken, made = map(set, zip(_rates_at(0, price), _rates_at(prompt, price), strict=True))
+    if (prompt and None in taken) or (output and None in made):
         return None
-    taken, made = max(known, default=NONE), output_rate or NONE
-    if price.per:
-        taken = max(taken, price.per.get("audio_input", taken))
-        made = max(made, *(price.per.get(unit, made) for unit in ("image_output", "audio_output")))
-    return (prompt * taken + output * made).scaleb(-6)
+    taken |= {price.cache_read, price.cache_write, price.cache_write_1h, price.per.get("audio_input")}
+    made |= {price.per.get("image_output"), price.per.get("audio_output")}
+    return (prompt * _most(taken) + output * _most(made)).scaleb(-6)
+
+
+def _most(rates: Iterable[Decimal | None]) -> Decimal:
+    return max((rate for rate in rates if rate is not None), default=NONE)
 
 
 def price_of(entry: Entry, model_id: str) -> Price | None:

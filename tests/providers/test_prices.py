@@ -180,18 +180,51 @@ def test_the_list_is_not_loaded_before_it_is_asked() -> None:
 
 
 RATES = st.none() | st.decimals(0, 100, places=2)
+OF_TOKENS = ("audio_input", "audio_output", "image_output")
+PRICES = st.builds(
+    Price,
+    **dict.fromkeys(FULL.__slots__[:7], RATES),
+    per=st.dictionaries(
+        st.sampled_from(("audio_input", "audio_output", "image_output")), st.decimals(0, 100, places=2)
+    ),
+)
 
 
-@given(st.builds(Price, **dict.fromkeys(FULL.__slots__[:7], RATES)), st.integers(0, 400_000), st.integers(0, 9_000))
-def test_the_dearest_way_bounds_every_way_of_counting(price: Price, prompt: int, output: int) -> None:
-    ways = (
-        Usage(input=prompt, output=output),
-        Usage(input=prompt, output=output, cache_write=prompt),
-        Usage(input=prompt, output=output, cache_write=prompt, cache_write_1h=prompt),
+@st.composite
+def usages(draw: st.DrawFn) -> tuple[int, int, Usage]:
+    """Tokens of a prompt and an answer at most, and a usage within them."""
+    prompt, output = draw(st.integers(0, 400_000)), draw(st.integers(0, 9_000))
+    taken, made = draw(st.integers(0, prompt)), draw(st.integers(0, output))
+    cached = draw(st.integers(0, taken))
+    written = draw(st.integers(0, taken - cached))
+    heard, drawn, spoken = (draw(st.integers(0, most)) for most in (taken, made, made))
+    return (
+        prompt,
+        output,
+        Usage(
+            input=taken,
+            cached=cached,
+            cache_write=written,
+            cache_write_1h=draw(st.integers(0, written)),
+            output=made,
+            units=Units(audio_input=heard, image_output=drawn, audio_output=spoken)
+            if heard or drawn or spoken
+            else None,
+        ),
     )
-    assert dearest(prompt, output, price) == max(
-        (found for way in ways if (found := cost(way, price)) is not None), default=None
-    )
+
+
+@given(PRICES, usages())
+def test_the_dearest_way_bounds_every_way_of_counting(price: Price, told: tuple[int, int, Usage]) -> None:
+    prompt, output, usage = told
+    bound = dearest(prompt, output, price)
+    assert bound is None or (cost(usage, price) or 0) <= bound
+
+
+@given(PRICES, usages())
+def test_what_may_be_needed_and_has_no_price_is_never_bounded(price: Price, told: tuple[int, int, Usage]) -> None:
+    prompt, output, usage = told
+    assert cost(usage, price) is not None or dearest(prompt, output, price) is None
 
 
 def test_a_prompt_that_was_heard_is_nothing_made() -> None:
