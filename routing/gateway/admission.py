@@ -126,7 +126,8 @@ class Ticket:
             price = await self._price(attempt, self._snapshot.providers[attempt.entry.id].prices.get(attempt.model))
             bound = self._demand.worst(attempt, price) if price is not None else None
             if bound is None:
-                return self._deny(denials.unpriced(attempt, hard[0][0]))
+                what = self._demand.boundless(attempt) if price is not None else ""
+                return self._deny(denials.unpriced(attempt, hard[0][0], what))
             worst = units(bound)
         taken = await self._take(hard, worst)
         if taken.why is not None:

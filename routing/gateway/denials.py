@@ -51,15 +51,12 @@ def over_budget(budget: Budget, spent: int, reserved: int, wanted: int, end: dat
     return Refusal(429, words, type="rate_limit_error", code="budget_exceeded", retry_after=wait)
 
 
-def unpriced(attempt: Attempt, budget: Budget) -> Refusal:
-    return Refusal(
-        403,
-        f"The model '{attempt.entry.id}/{attempt.model}' has no price that bounds this request, and "
-        f"the {budget.period} budget of {budget.whose} must not be exceeded. Give the model a price, or use another.",
-        type="permission_error",
-        code="model_without_price",
-        param="model",
-    )
+def unpriced(attempt: Attempt, budget: Budget, what: str = "") -> Refusal:
+    """``what``: the thing in the request that nothing bounds; "" when the model's price is at fault."""
+    words = f"The model '{attempt.entry.id}/{attempt.model}' has no price that bounds "
+    words += f"{what or 'this request'}, and the {budget.period} budget of {budget.whose} must not be exceeded. "
+    words += "Leave it out, or use another model." if what else "Give the model a price, or use another."
+    return Refusal(403, words, type="permission_error", code="model_without_price", param="model")
 
 
 def unknown_budget() -> Refusal:

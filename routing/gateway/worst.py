@@ -16,7 +16,8 @@ from providers.entry import Entry, Price
 from providers.prices import cost, dearest
 from providers.upstream import Attempt
 from providers.wire.types import Units, Usage
-from routing.gateway.elsewhere import PICTURE_TOKENS, named
+from routing.gateway.hosted import run_by_vendor
+from routing.gateway.media import media_of
 
 DEFAULT_OUTPUT = 4096  # tokens, where neither the client nor the model's data says how much may come
 # Of operations beside chat; none of them takes a limit from the client.
@@ -30,6 +31,7 @@ WITHIN = ("generationConfig", "generation_config")  # where Gemini says it
 MOST_NUMBER, MOST_OUTPUT = 10**9, 10**11  # beyond what any budget pays, and small enough for its counters
 BOUND_BYTES, USUAL_BYTES = 2, 4  # per token
 RECORDING_BYTES = 100  # of sound per token
+DRAWN_FROM = ("images",)  # operations beside chat that take pictures as base64; it is text, and dearer, in the others
 EMBEDDED = re.compile(rb"[A-Za-z0-9+/]{2000,}")  # pictures, sound and documents inside JSON
 EMBEDDED_TOKENS, EMBEDDED_BYTES = 2000, 20  # at least so many each; one for so many bytes
 # Whether there is any such run is found 10 times as fast without a pattern, and 100 times by every 32nd byte, of which
@@ -58,26 +60,49 @@ class Demand(msgspec.Struct, eq=False):
     def usual(self) -> int:
         """Tokens that are counted until the real number is known: the prompt's, and the answer's as far as stated."""
         stated = _stated(self.fields, "") if self.operation in ("chat", "completions") else 0
-        return self._tokens(USUAL_BYTES) + min(stated or 0, DEFAULT_OUTPUT)
+        return self._tokens(USUAL_BYTES, embeds=True) + min(stated or 0, DEFAULT_OUTPUT)
 
     def worst(self, attempt: Attempt, price: Price) -> Decimal | None:
-        """USD the request costs at most at this price; None when the price lacks a class that may be needed, or nothing
-        bounds what the request only names (a document by its address, to a model whose context is not known)."""
-        leaving = self.leaving(attempt) if self.leaving is not None else None
-        if leaving is not None:
-            return Demand(self.operation, *leaving, self.most).worst(attempt, price)
-        entry, known = attempt.entry, attempt.entry.models.get(attempt.model)
-        context = known.context if known is not None and self.operation not in SERVICES else None
-        pictures, boundless = named(self.fields) if self.operation == "chat" else (0, False)
-        if boundless and context is None:
+        """USD the request costs at most at this price; None when the price lacks a class that may be needed, or for
+        what :meth:`boundless` tells."""
+        leaves = self._as_left(attempt)
+        if self.operation == "chat" and run_by_vendor(leaves.fields):
             return None
-        prompt = self._tokens(BOUND_BYTES) + pictures * PICTURE_TOKENS
-        if context is not None:
-            prompt = context if boundless else min(prompt, context * self._prompts())
-        output = self._output(entry, known.max_output if known is not None else None)
+        entry, known = attempt.entry, attempt.entry.models.get(attempt.model)
+        prompt = leaves._prompt(_context(attempt) if self.operation not in SERVICES else None)
+        output = leaves._output(entry, known.max_output if known is not None else None)
+        if prompt is None:
+            return Decimal(0) if dearest(1, 1, price) == 0 else None
         if self.operation in SERVICES and price.per:
-            return self._of_service(prompt, output, price)
+            return leaves._of_service(prompt, output, price)
         return dearest(prompt, output, price)
+
+    def boundless(self, attempt: Attempt) -> str:
+        """What of the request nothing bounds, in words: a tool that the vendor runs; something whose tokens only the
+        model's context bounds, where it is not known. "" when there is no such thing, so that the price is at fault."""
+        leaves = self._as_left(attempt)
+        if self.operation != "chat":
+            return ""
+        if tool := run_by_vendor(leaves.fields):
+            return f"the tool '{tool}', which the provider runs and bills by the call"
+        if _context(attempt) is None and media_of(leaves.fields).boundless:
+            return "a document, sound, film or something kept by the provider, to a model whose context is not known"
+        return ""
+
+    def _as_left(self, attempt: Attempt) -> Demand:
+        leaving = self.leaving(attempt) if self.leaving is not None else None
+        return self if leaving is None else Demand(self.operation, *leaving, self.most)
+
+    def _prompt(self, context: int | None) -> int | None:
+        """Tokens at most, where the model has so much context; None when nothing bounds them."""
+        if self.operation != "chat":
+            tokens = self._tokens(BOUND_BYTES, embeds=self.operation in DRAWN_FROM)
+            return tokens if context is None else min(tokens, context * self._prompts())
+        media = media_of(self.fields)
+        if media.boundless:
+            return context
+        tokens = (len(self.body) - media.sent) // BOUND_BYTES + 1 + media.tokens
+        return tokens if context is None else min(tokens, context)
 
     def _of_service(self, prompt: int, output: int, price: Price) -> Decimal | None:
         """The dearest of the ways a price with units may be counted: plain tokens, tokens of pictures or sound, units.
@@ -103,18 +128,24 @@ class Demand(msgspec.Struct, eq=False):
     def _prompts(self) -> int:
         return _prompts(self.fields.get("prompt")) if self.operation == "completions" else 1
 
-    def _tokens(self, bytes_per_token: int) -> int:
+    def _tokens(self, bytes_per_token: int, *, embeds: bool) -> int:
+        """``embeds``: long runs of base64 count as pictures or sound, not as text."""
         if self.operation == "count":
             return 0
         if self.operation == "transcription":
             return len(self.body) // RECORDING_BYTES + 1
         plain, embedded = len(self.body), 0
-        if plain > SCANNED_FROM and _has_run(self.body):
+        if embeds and plain > SCANNED_FROM and _has_run(self.body):
             for found in EMBEDDED.finditer(self.body):
                 size = found.end() - found.start()
                 plain -= size
                 embedded += max(EMBEDDED_TOKENS, size // EMBEDDED_BYTES)
         return plain // bytes_per_token + 1 + embedded
+
+
+def _context(attempt: Attempt) -> int | None:
+    known = attempt.entry.models.get(attempt.model)
+    return known.context if known is not None else None
 
 
 def _has_run(body: bytes) -> bool:

@@ -9,9 +9,11 @@ import pytest
 
 from routing.models import ApiKey, Budget, Policy
 from tests import simulator as sim
+from tests.fuzz.seeds import PIXEL
 from tests.routing.conftest import Client
 
 DOLLAR = "1000"  # per million tokens: a thousand tokens cost a dollar
+SEARCH = {"type": "web_search_20250305", "name": "web_search", "max_uses": 1}
 LONG = "word " * 4000  # 20 KB: some ten thousand tokens at most, ten dollars
 
 
@@ -26,9 +28,10 @@ def client(gateway: Any, upstream: Any, make_provider: Any, make_key: Any, patie
     client.http.close()
 
 
-def budget(client: Client, usd: int) -> None:
-    Budget.objects.create(scope="key", api_key=ApiKey.objects.get(), period="total", limit_usd=Decimal(usd))
+def budget(client: Client, usd: int) -> Budget:
+    row = Budget.objects.create(scope="key", api_key=ApiKey.objects.get(), period="total", limit_usd=Decimal(usd))
     client.gateway.settle()
+    return row
 
 
 def policy(client: Client, kind: str, **settings: Any) -> None:
@@ -80,3 +83,52 @@ def test_a_conversation_that_the_gateway_puts_back_is_reserved(client: Client, u
     turn = {"model": "acme/large", "input": "And?", "max_output_tokens": 10}
     assert client.http.post("/responses", json={**turn, "previous_response_id": first.json()["id"]}).status_code == 429
     assert client.http.post("/responses", json=turn).status_code == 200
+
+
+def test_a_small_picture_is_reserved_as_the_largest(client: Client, upstream: Any) -> None:
+    picture = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}}
+    asked = {"messages": [{"role": "user", "content": [picture]}], "max_tokens": 10}
+    row = budget(client, 40)
+    assert refused(client, **asked)
+    assert upstream.count == 0
+    row.limit_usd = 60
+    row.save()
+    client.gateway.settle()
+    upstream.plays(sim.chat("A dot.", usage=sim.Tokens(48_169, 3)))
+    assert not refused(client, **asked)
+    [record] = client.gateway.records(2)[1:]
+    assert record.cost_usd == Decimal("48.172")
+
+
+SEARCHES = [
+    ("openai_chat", "/chat/completions", {"web_search_options": {}}, "web_search_options"),
+    ("anthropic", "/messages", {"tools": [SEARCH]}, "web_search_20250305"),
+]
+
+
+@pytest.mark.parametrize(("format", "path", "fields", "name"), SEARCHES)
+def test_a_tool_that_the_vendor_runs_is_refused_by_name_under_a_hard_budget_only(
+    client: Client, make_provider: Any, format: str, path: str, fields: dict[str, Any], name: str
+) -> None:
+    asked = {"model": "seek/large", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 10, **fields}
+    with sim.SimulatorThread(format=format) as vendor:
+        make_provider("seek", vendor.url, format=format, input_price=DOLLAR, output_price=DOLLAR)
+        row = budget(client, 1000)
+        reply = client.http.post(path, json=asked)
+        assert reply.status_code == 403, reply.text
+        told = f"'seek/large' has no price that bounds the tool '{name}', which the provider runs and bills by the call"
+        assert told in reply.json()["error"]["message"]
+        assert vendor.count == 0
+        row.hard = False
+        row.save()
+        client.gateway.settle()
+        answered = client.http.post(path, json=asked)
+        assert answered.status_code == 200, answered.text
+
+
+def test_a_tool_that_does_not_leave_is_no_reason_to_refuse(client: Client, upstream: Any) -> None:
+    budget(client, 1000)
+    asked = {"model": "acme/large", "input": "Hi", "tools": [{"type": "web_search"}], "max_output_tokens": 10}
+    reply = client.http.post("/responses", json=asked)
+    assert (reply.status_code, reply.headers["x-omniroute-dropped"]) == (200, "tools.web_search")
+    assert "tools" not in upstream.requests[0].json

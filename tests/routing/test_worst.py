@@ -67,11 +67,21 @@ def test_output(operation: str, fields: dict[str, Any], tokens: int) -> None:
     assert output(demand(operation, **fields)) == tokens
 
 
-def test_input_is_never_less_than_a_token_for_two_bytes_and_pictures_count_less() -> None:
+TOKEN = Price(input=Decimal(1_000_000), output=Decimal(0))  # USD 1 for each of the prompt
+
+
+def prompt(*parts: dict[str, Any], attempt: Attempt = ATTEMPT) -> int | None:
+    found = demand(messages=[{"role": "user", "content": list(parts)}]).worst(attempt, TOKEN)
+    return None if found is None else int(found)
+
+
+def test_input_is_never_less_than_a_token_for_two_bytes() -> None:
     text = demand(messages="x" * 999, max_tokens=1).worst(ATTEMPT, PRICE)
     assert text is not None and text > Decimal("0.0005")
-    picture = demand(messages="A" * 1_000_000, max_tokens=1)
-    assert 50_000 <= (picture.worst(ATTEMPT, Price(input=Decimal(1_000_000), output=Decimal(0))) or 0) <= 51_000
+    assert demand(messages="A" * 1_000_000).worst(ATTEMPT, TOKEN) >= 500_000  # looks like a picture, and is text
+    assert demand("completions", prompt="A" * 1_000_000).worst(ATTEMPT, TOKEN) >= 500_000
+    assert demand("embeddings", input="A" * 1_000_000).worst(ATTEMPT, TOKEN) >= 500_000
+    assert demand("images", image="A" * 1_000_000).worst(ATTEMPT, TOKEN) <= 51_000
 
 
 def test_the_dearest_way_to_take_input_counts() -> None:
@@ -165,17 +175,134 @@ def test_what_the_vendor_keeps_is_bounded_by_the_context_alone(name: str) -> Non
 @pytest.mark.parametrize(
     "part",
     [
-        {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw=="}},
-        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw=="}},
         {"type": "text", "text": LINK, "annotations": [{"type": "file_citation", "file_id": "file-1"}]},
-        {"type": "tool_use", "input": {"image_url": LINK, "file_id": "mine"}},
+        {"type": "tool_use", "id": "toolu_1", "input": {"image_url": LINK, "file_id": "mine"}},
         {"type": "search_result", "source": LINK, "content": []},
+        {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Hello"}},
+        {"type": "file", "file": {"filename": "a.txt", "file_data": "data:text/plain;base64,SGVsbG8="}},
+        {"type": "redacted_thinking", "data": "c2VhbGVk"},
+        {"type": "reasoning.encrypted", "id": "rs_1", "data": "c2VhbGVk"},
     ],
 )
-def test_what_is_sent_counts_by_its_length(part: dict[str, Any]) -> None:
-    price = Price(input=Decimal(1_000_000), output=Decimal(0))
-    found = demand(messages=[{"role": "user", "content": [part]}]).worst(ATTEMPT, price)
-    assert found is not None and found < 200
+def test_what_is_text_counts_by_its_length(part: dict[str, Any]) -> None:
+    assert 20 < (prompt(part) or 0) < 200
+
+
+@pytest.mark.parametrize("size", [8, 1_000_000])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda data: {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}},
+        lambda data: {"type": "input_image", "image_url": f"data:image/png;base64,{data}"},
+        lambda data: {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}},
+        lambda data: {"type": "tool_result", "content": [{"inline_data": {"mime_type": "image/png", "data": data}}]},
+        lambda data: {"inlineData": {"mimeType": "image/png", "data": data}},
+        lambda data: {"type": "image_generation_call", "id": "ig_1", "result": data},
+    ],
+)
+def test_a_picture_that_is_sent_counts_as_the_largest_whatever_its_bytes(wrap: Any, size: int) -> None:
+    part = wrap("A" * size)
+    assert 50_000 <= (prompt(part) or 0) <= 50_100
+    assert 150_000 <= (prompt(part, part, part) or 0) <= 150_300
+    assert prompt(part, attempt=SMALL) == 100
+
+
+@pytest.mark.parametrize("begins", ["UklG", "SUQz", "//uQ"])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda data: {"type": "input_audio", "input_audio": {"data": data, "format": "mp3"}},
+        lambda data: {"inlineData": {"mimeType": "audio/mpeg", "data": data}},
+    ],
+)
+def test_a_recording_counts_by_its_bytes_where_these_bound_its_length(wrap: Any, begins: str) -> None:
+    assert 2000 <= (prompt(wrap(begins)) or 0) <= 2100
+    assert 50_000 <= (prompt(wrap(begins + "A" * 1_000_000)) or 0) <= 50_100
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "input_audio", "input_audio": {"data": "ZkxhQw", "format": "wav"}},  # FLAC, whatever it says
+        {"inlineData": {"mimeType": "audio/ogg", "data": "T2dnUw"}},
+        {"inlineData": {"mimeType": "video/mp4", "data": "AAAA"}},
+        {"inlineData": {"data": "AAAA"}},
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}},
+        {"type": "input_file", "filename": "a.pdf", "file_data": "JVBERi0="},
+        {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}},
+        {"type": "image_url", "image_url": {"url": "data:application/pdf;base64,JVBERi0="}},
+    ],
+)
+def test_what_bytes_do_not_bound_is_bounded_by_the_context_alone(part: dict[str, Any]) -> None:
+    assert (prompt(part), prompt(part, attempt=SMALL)) == (None, 100)
+    asked = demand(messages=[{"role": "user", "content": [part]}])
+    assert asked.worst(ATTEMPT, Price(input=Decimal(0), output=Decimal(0))) == 0
+    assert asked.boundless(ATTEMPT).startswith("a document, sound, film")
+    assert asked.boundless(SMALL) == ""
+
+
+@pytest.mark.parametrize("read", [False, True])
+@pytest.mark.parametrize(
+    ("turn", "bounded"),
+    [
+        ({"role": "assistant", "audio": {"id": "audio_1"}}, False),
+        ({"role": "assistant", "content": "Hello", "audio": None}, True),
+        ({"type": "item_reference", "id": "msg_1"}, False),
+        ({"type": "reasoning", "id": "rs_1", "summary": []}, False),
+        ({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "sealed"}, True),
+        ({"type": "input_file", "file_id": "file-1"}, False),
+        ({"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": "{}"}, True),
+        ({"type": "web_search_call", "id": "ws_1", "status": "completed"}, True),
+    ],
+)
+def test_a_turn_that_stands_for_what_the_vendor_keeps(turn: dict[str, Any], bounded: bool, read: bool) -> None:
+    turns = {"input": [{"role": "user", "content": "Hello"}, turn]}
+    asked = Demand("chat", b"", turns) if read else demand(**turns)
+    assert (asked.worst(ATTEMPT, TOKEN) is not None) is bounded
+    assert asked.boundless(ATTEMPT) == "" or not bounded
+
+
+RUN: list[tuple[dict[str, Any], str]] = [
+    ({"tools": [{"type": "web_search"}]}, "web_search"),
+    ({"tools": [{"type": "function", "name": "f"}, {"type": "web_search_preview"}]}, "web_search_preview"),
+    ({"tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}]}, "file_search"),
+    ({"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}, "code_interpreter"),
+    ({"tools": [{"type": "shell", "environment": {"type": "container_auto"}}]}, "shell"),
+    ({"tools": [{"type": "image_generation"}]}, "image_generation"),
+    ({"tools": [{"type": "mcp", "server_label": "x"}]}, "mcp"),
+    ({"tools": [{"type": "web_search_20250305", "name": "web_search", "max_uses": 3}]}, "web_search_20250305"),
+    ({"tools": [{"type": "code_execution_20250825", "name": "code_execution"}]}, "code_execution_20250825"),
+    ({"tools": [{"googleSearch": {}}]}, "googleSearch"),
+    ({"tools": [{"functionDeclarations": [], "google_search": {}}]}, "google_search"),
+    ({"tools": [{"type": "builtin_function", "function": {"name": "$web_search"}}]}, "builtin_function"),
+    ({"tools": [], "web_search_options": {}}, "web_search_options"),
+    ({"mcp_servers": [{"type": "url", "url": LINK}]}, "mcp_servers"),
+    ({"plugins": [{"id": "web"}]}, "plugins"),
+]
+OURS: list[dict[str, Any]] = [
+    {"tools": [{"type": "function", "function": {"name": "web_search"}}]},
+    {"tools": [{"name": "web_search", "input_schema": {"type": "object"}}]},
+    {"tools": [{"type": "custom", "name": "web_search"}, {"type": "local_shell"}, {"type": "shell"}]},
+    {"tools": [{"type": "bash_20250124", "name": "bash"}, {"type": "computer_20250124", "name": "computer"}]},
+    {"tools": [{"functionDeclarations": [{"name": "googleSearch"}]}]},
+    {"tools": None, "web_search_options": None, "mcp_servers": [], "enable_search": False},
+]
+
+
+@pytest.mark.parametrize("read", [False, True])
+@pytest.mark.parametrize(("fields", "name"), RUN)
+def test_a_tool_that_the_vendor_runs_has_no_bound(fields: dict[str, Any], name: str, read: bool) -> None:
+    asked = Demand("chat", b"", fields) if read else demand(**fields)
+    assert asked.worst(SMALL, TOKEN) is None
+    assert asked.boundless(SMALL) == f"the tool '{name}', which the provider runs and bills by the call"
+
+
+@pytest.mark.parametrize("read", [False, True])
+@pytest.mark.parametrize("fields", OURS)
+def test_a_tool_that_the_client_runs_costs_its_words(fields: dict[str, Any], read: bool) -> None:
+    asked = Demand("chat", b"", fields) if read else demand(**fields)
+    assert asked.worst(ATTEMPT, TOKEN) is not None
+    assert asked.boundless(ATTEMPT) == ""
 
 
 @pytest.mark.parametrize(
