@@ -151,13 +151,23 @@ def _of(given: dict[str, Json], modality: str, *names: str) -> list[int]:
     return [number(row.get("tokenCount")) for row in rows if row.get("modality") == modality]
 
 
-def usage_out(usage: Usage) -> dict[str, int]:
-    made = {"promptTokenCount": usage.input, "candidatesTokenCount": max(usage.output - usage.reasoning, 0)}
+def usage_out(usage: Usage) -> dict[str, Json]:
+    candidates = max(usage.output - usage.reasoning, 0)
+    made: dict[str, Json] = {"promptTokenCount": usage.input, "candidatesTokenCount": candidates}
     if usage.cached:
         made["cachedContentTokenCount"] = usage.cached
     if usage.reasoning:
         made["thoughtsTokenCount"] = usage.reasoning
+    if (units := usage.units) is not None:
+        made["promptTokensDetails"] = _details(usage.input, AUDIO=units.audio_input)
+        made["candidatesTokensDetails"] = _details(candidates, IMAGE=units.image_output, AUDIO=units.audio_output)
     return made | {"totalTokenCount": usage.input + usage.output}
+
+
+def _details(tokens: int, **others: int) -> list[Json]:
+    """So many tokens by what they are: text, but for the others."""
+    kinds = {"TEXT": max(tokens - sum(others.values()), 0), **others}
+    return [{"modality": kind, "tokenCount": count} for kind, count in kinds.items() if count]
 
 
 # -- log probabilities -------------------------------------------------------------------------------------------------

@@ -187,12 +187,15 @@ def usage_body(usage: Usage) -> dict[str, Json]:
     inside: dict[str, Json] = {"cached_tokens": usage.cached}
     if usage.cache_write:
         inside["cache_write_tokens"] = usage.cache_write
+    made: dict[str, Json] = {"reasoning_tokens": usage.reasoning}
+    if usage.units is not None:
+        inside["audio_tokens"], made["audio_tokens"] = usage.units.audio_input, usage.units.audio_output
     return {
         "prompt_tokens": usage.input,
         "completion_tokens": usage.output,
         "total_tokens": usage.input + usage.output,
         "prompt_tokens_details": inside,
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
+        "completion_tokens_details": made,
     }
 
 

@@ -28,6 +28,7 @@ from providers.wire.types import (
     ToolCall,
     ToolStart,
     Usage,
+    parts_of,
 )
 from tests.providers.wire.gemini.common import ANY_JSON, asked, golden, read
 from tests.providers.wire.grammar_gemini import check_candidate
@@ -239,10 +240,15 @@ class TestDump:
         ]
 
     USAGES = st.builds(
-        lambda plain, cached, said, thought: Usage(
-            input=plain + cached, cached=cached, output=said + thought, reasoning=thought
+        lambda plain, cached, said, thought, heard, drawn, spoken: Usage(
+            input=plain + cached + heard,
+            cached=cached,
+            output=said + thought + drawn + spoken,
+            reasoning=thought,
+            units=parts_of(audio_input=heard, image_output=drawn, audio_output=spoken),
         ),
         *[st.integers(1, 10**9)] * 4,
+        *[st.integers(0, 10**9) | st.just(0)] * 3,
     )
     PARTS = st.one_of(
         st.builds(Text, text=st.text(min_size=1), proof=st.none() | st.just(own("dA=="))),

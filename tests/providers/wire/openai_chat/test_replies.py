@@ -29,6 +29,7 @@ from providers.wire.types import (
     Text,
     ToolCall,
     Usage,
+    parts_of,
 )
 from providers.wire.types import Refusal as Refused
 from tests.providers.wire.openai_chat.test_stream import anything, keys
@@ -268,3 +269,13 @@ class TestDump:
         )
         again = parse_reply(dump_reply(reply, asked), Names())
         assert again.choices == reply.choices and again.usage == reply.usage and again.id == reply.id
+
+
+def test_clients_are_told_how_many_tokens_were_sound() -> None:
+    heard = Usage(input=50, output=9, reasoning=2, units=parts_of(audio_input=40, audio_output=5))
+    usage = dumped(Text(text="Hi"), usage=heard)["usage"]
+    assert usage["prompt_tokens_details"] == {"cached_tokens": 0, "audio_tokens": 40}
+    assert usage["completion_tokens_details"] == {"reasoning_tokens": 2, "audio_tokens": 5}
+    assert parse_reply(body({"content": "Hi"}, usage=usage), Names()).usage == heard
+    plain = dumped(Text(text="Hi"), usage=Usage(input=50, output=9))["usage"]
+    assert "audio_tokens" not in plain["prompt_tokens_details"] | plain["completion_tokens_details"]
