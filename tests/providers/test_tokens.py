@@ -132,6 +132,32 @@ def test_a_picture_of_gemini_is_one_and_its_bytes_are_no_words() -> None:
     assert usage.input == 4 + 3 + TOKENS_PER_IMAGE
 
 
+WAV_10_S = "UklG" + "A" * 426_660  # 16 kHz, 16 bit
+MP3_10_S = "SUQz" + "A" * 106_660  # 64 kbit/s
+PDF_3_PAGES = "JVBE" + "A" * 200_000  # 150 KB
+SENT: list[tuple[dict[str, Any], int]] = [
+    ({"type": "input_audio", "input_audio": {"data": WAV_10_S, "format": "wav"}}, 200),
+    ({"type": "input_audio", "input_audio": {"data": MP3_10_S, "format": "mp3"}}, 200),
+    ({"inlineData": {"mimeType": "audio/mp3", "data": MP3_10_S}}, 200),
+    ({"inline_data": {"mime_type": "image/png", "data": "A" * 9999}}, TOKENS_PER_IMAGE),
+    ({"inline_data": {"mime_type": "video/mp4", "data": "A" * 1_666_666}}, 3003),
+    ({"type": "file", "file": {"filename": "a", "file_data": "data:application/pdf;base64," + PDF_3_PAGES}}, 6060),
+    ({"type": "input_file", "file_data": PDF_3_PAGES}, 6060),
+    ({"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": PDF_3_PAGES}}, 6060),
+    ({"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBE"}}, 2000),
+    ({"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "word " * 20}}, 20),
+    ({"type": "redacted_thinking", "data": "c2ln" * 99}, 0),
+    ({"type": "file", "file": {"file_id": "file-1"}}, 0),
+    ({"fileData": {"mimeType": "video/mp4", "fileUri": "gs://a/b"}}, 0),
+]
+
+
+@pytest.mark.parametrize(("part", "tokens"), SENT)
+def test_what_is_sent_is_estimated_by_its_bytes(part: dict[str, Any], tokens: int) -> None:
+    asked = {"contents" if "inlineData" in part else "messages": [{"role": "user", "content": [part]}]}
+    assert abs(estimate_chat(body(**asked), b"").input - 4 - 3 - tokens) <= 3
+
+
 def test_parts_and_images() -> None:
     parts = [
         {"type": "text", "text": "hello world"},
