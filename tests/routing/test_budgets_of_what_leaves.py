@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from routing.models import ApiKey, Budget, Policy
+from routing.models import ApiKey, Budget, Combo, ComboStep, Policy
 from tests import simulator as sim
 from tests.fuzz.seeds import PIXEL
 from tests.routing.conftest import Client
@@ -132,3 +132,16 @@ def test_a_tool_that_does_not_leave_is_no_reason_to_refuse(client: Client, upstr
     reply = client.http.post("/responses", json=asked)
     assert (reply.status_code, reply.headers["x-omniroute-dropped"]) == (200, "tools.web_search")
     assert "tools" not in upstream.requests[0].json
+
+
+def test_a_combo_goes_on_to_whom_the_tool_is_not_sent(client: Client, make_provider: Any) -> None:
+    with sim.SimulatorThread(format="openai_responses") as vendor:
+        make_provider("seek", vendor.url, format="openai_responses", input_price=DOLLAR, output_price=DOLLAR)
+        combo = Combo.objects.create(name="both")
+        for number, model in enumerate(("seek/large", "acme/large")):
+            ComboStep.objects.create(combo=combo, position=number, model=model)
+        budget(client, 1000)
+        asked = {"model": "both", "input": "Hi", "tools": [{"type": "web_search"}], "max_output_tokens": 10}
+        reply = client.http.post("/responses", json=asked)
+        assert (reply.status_code, reply.headers["x-omniroute-provider"]) == (200, "acme"), reply.text
+        assert vendor.count == 0
