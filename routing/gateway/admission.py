@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from decimal import Decimal
 
 from msgspec import Struct
 
@@ -124,7 +125,7 @@ class Ticket:
         worst = 0
         if hard:
             price = await self._price(attempt, self._snapshot.providers[attempt.entry.id].prices.get(attempt.model))
-            bound = self._demand.worst(attempt, price) if price is not None else None
+            bound = self._bound(attempt, price) if price is not None else None
             if bound is None:
                 what = self._demand.boundless(attempt) if price is not None else ""
                 return self._deny(denials.unpriced(attempt, hard[0][0], what))
@@ -136,6 +137,11 @@ class Ticket:
             [Charge(budget=budget.id, purse=key, reserved=worst if budget.hard else 0) for budget, key, _ in purses]
         )
         return None
+
+    def _bound(self, attempt: Attempt, price: Price) -> Decimal | None:
+        """USD at most; of a request that has no bound, without what can be left out of it."""
+        bound = self._demand.worst(attempt, price)
+        return self._demand.worst(attempt, price) if bound is None and self._demand.spare() else bound
 
     async def _price(self, attempt: Attempt, price: Price | None) -> Price | None:
         """The price at hand, else the list's, which is long to look for the first time."""

@@ -21,6 +21,7 @@ from providers.wire.types import Part, Request
 from providers.wrapping import rewrites
 from routing.gateway.conversations import Conversations, conversation_of
 from routing.gateway.foreign import foreign
+from routing.gateway.hosted import without_vendors
 from routing.gateway.keeper import Keeper
 from routing.gateway.lanes import Lane, Prepared, lane_for
 from routing.gateway.peek import Peek, document, peek
@@ -60,7 +61,7 @@ class Memory:
 class Asking:
     """One request of an exchange: peeked at first, parsed only when an attempt must be translated."""
 
-    __slots__ = ("_asked", "_body", "_canonical", "_exchange", "_prepared", "draft", "peek")
+    __slots__ = ("_asked", "_body", "_canonical", "_exchange", "_left_out", "_prepared", "draft", "peek")
 
     def __init__(self, exchange: Exchange, body: bytes) -> None:
         call = exchange.call
@@ -69,6 +70,7 @@ class Asking:
         self._canonical: Request | None = None
         self._asked: Asked | None = None
         self._prepared: tuple[Attempt, Lane, Prepared] | None = None
+        self._left_out: tuple[str, ...] = ()  # tools that vendors run, which a hard budget does not let through
         self.draft: Draft | None = None  # what the policies made of it
         self.peek: Peek | ChatRequest
         if call.endpoint.format == "openai_chat":
@@ -94,7 +96,9 @@ class Asking:
         operation = self._exchange.call.endpoint.operation
         if self.draft is not None and self.draft.notes:
             body = msgspec.json.encode(self.peek.fields)
-        return Demand(operation, body, self.peek.fields, leaving=self._leaving if operation != "count" else None)
+        if operation == "count":
+            return Demand(operation, body, self.peek.fields)
+        return Demand(operation, body, self.peek.fields, leaving=self._leaving, spare=self._spare)
 
     def _leaving(self, attempt: Attempt) -> tuple[bytes, Mapping[str, object]] | None:
         try:
@@ -102,6 +106,15 @@ class Asking:
         except Refusal:  # told when the attempt is to be made
             return None
         return prepared.body, prepared.fields
+
+    def _spare(self) -> bool:
+        """Go on without the tools that vendors run, where the client has others; whether there were such."""
+        fields, left_out = without_vendors(self.peek.fields)
+        if left_out:
+            self.peek, self._body = _with_fields(self.peek, fields), None
+            self._canonical = self._asked = self._prepared = None
+            self._left_out = tuple(f"tools.{name}"[:80] for name in left_out)
+        return bool(left_out)
 
     async def obey(self, size: int) -> None:
         """Go on as the caller's policies leave it; ``size`` of the body in bytes. Raises Refusal."""
@@ -129,7 +142,10 @@ class Asking:
         be told."""
         if self._prepared is None or self._prepared[0] is not attempt:
             lane = self.lane(attempt)
-            self._prepared = (attempt, lane, lane.prepare(attempt))
+            prepared = lane.prepare(attempt)
+            if self._left_out:
+                prepared = replace(prepared, dropped=(*self._left_out, *prepared.dropped))
+            self._prepared = (attempt, lane, prepared)
         return self._prepared[1:]
 
     def let_go(self) -> None:

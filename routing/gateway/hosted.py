@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 Fields = Mapping[str, object]
+RawFields = Mapping[str, msgspec.Raw]
 
 # The client runs these, or they only choose among what the request holds.
 CLIENTS = frozenset(("function", "custom", "namespace", "local_shell", "apply_patch", "computer", "tool_search"))
@@ -30,6 +31,27 @@ def run_by_vendor(fields: Fields) -> str:
     return next((name for name in ASIDE if name in fields and _said(fields[name]) not in OFF), "")
 
 
+def without_vendors(fields: RawFields) -> tuple[RawFields, tuple[str, ...]]:
+    """The fields without the tools that the vendor runs, and what these are called. As they are, and nothing, where the
+    client would have no tool left, or chose one of these: then it asks for just that."""
+    kept: list[Fields] = []
+    left_out: list[str] = []
+    chosen = _said(fields.get("tool_choice"))
+    for tool in _tools(fields.get("tools")):
+        names = tuple(_hosted((tool,)))
+        rest = {} if "type" in tool else {name: value for name, value in tool.items() if name not in names}
+        left_out += names
+        if not names or rest:
+            kept.append(rest if names else tool)
+        if names and (called := _word(tool.get("name"))):
+            names = (*names, called)
+        if any(name.encode() in chosen for name in names):
+            return fields, ()
+    if not (kept and left_out):
+        return fields, ()
+    return {**fields, "tools": msgspec.Raw(msgspec.json.encode(kept))}, tuple(left_out)
+
+
 def _hosted(tools: object) -> Iterator[str]:
     for tool in _tools(tools):
         kind = _word(tool.get("type"))
@@ -48,7 +70,7 @@ def _tools(tools: object) -> Sequence[Fields]:
             return _decode_tools(tools)
         except UNREADABLE:
             return () if bytes(tools) in OFF else ({"type": "unreadable"},)
-    return [tool for tool in tools if isinstance(tool, Mapping)] if isinstance(tools, list) else ()
+    return [tool for tool in tools if isinstance(tool, Mapping)] if isinstance(tools, list | tuple) else ()
 
 
 def _said(value: object) -> bytes:

@@ -126,6 +126,61 @@ def test_a_tool_that_the_vendor_runs_is_refused_by_name_under_a_hard_budget_only
         assert answered.status_code == 200, answered.text
 
 
+LOOK = {"name": "look", "parameters": {"type": "object", "properties": {"at": {"type": "string"}}}}
+LEFT_OUT = [
+    (
+        "openai_responses",
+        "/responses",
+        {"model": "seek/large", "input": "Hi", "max_output_tokens": 16},
+        [{"type": "function", **LOOK}],
+        {"type": "web_search"},
+        {"type": "web_search"},
+    ),
+    (
+        "anthropic",
+        "/messages",
+        {"model": "seek/large", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 10},
+        [{"name": "look", "input_schema": {"type": "object", "properties": {}}}],
+        SEARCH,
+        {"type": "tool", "name": "web_search"},
+    ),
+    (
+        "gemini",
+        "/models/seek%2Flarge:generateContent",
+        {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}], "generationConfig": {"maxOutputTokens": 10}},
+        [{"functionDeclarations": [LOOK]}],
+        {"googleSearch": {}},
+        None,
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("format", "path", "asked", "own", "search", "choice"), LEFT_OUT, ids=[row[0] for row in LEFT_OUT]
+)
+def test_a_vendors_tool_beside_those_of_the_client_is_left_out(
+    client: Client, make_provider: Any, format: str, path: str, asked: Any, own: Any, search: Any, choice: Any
+) -> None:
+    """Coding tools send one with every request."""
+    with sim.SimulatorThread(format=format) as vendor:
+        make_provider("seek", vendor.url, format=format, input_price=DOLLAR, output_price=DOLLAR)
+        row = budget(client, 1000)
+        reply = client.http.post(path, json={**asked, "tools": [*own, search]})
+        assert reply.status_code == 200, reply.text
+        name = search.get("type") or next(iter(search))
+        assert reply.headers["x-omniroute-dropped"] == f"tools.{name}"
+        assert vendor.requests[0].json["tools"] == own
+        if choice is not None:
+            refused = client.http.post(path, json={**asked, "tools": [*own, search], "tool_choice": choice})
+            assert refused.status_code == 403 and vendor.count == 1, refused.text
+        row.hard = False
+        row.save()
+        client.gateway.settle()
+        whole = client.http.post(path, json={**asked, "tools": [*own, search]})
+        assert "x-omniroute-dropped" not in whole.headers
+        assert vendor.requests[-1].json["tools"] == [*own, search]
+
+
 def test_a_tool_that_does_not_leave_is_no_reason_to_refuse(client: Client, upstream: Any) -> None:
     budget(client, 1000)
     asked = {"model": "acme/large", "input": "Hi", "tools": [{"type": "web_search"}], "max_output_tokens": 10}
