@@ -74,7 +74,7 @@ class Demand(msgspec.Struct, eq=False):
         prompt = leaves._prompt(_context(attempt) if self.operation not in SERVICES else None)
         output = leaves._output(entry, known.max_output if known is not None else None)
         if prompt is None:
-            return Decimal(0) if dearest(1, 1, price) == 0 else None
+            return Decimal(0) if dearest(MOST_NUMBER, 1, price) == 0 else None
         if self.operation in SERVICES and price.per:
             return leaves._of_service(prompt, output, price)
         return dearest(prompt, output, price)

@@ -237,6 +237,7 @@ def test_what_bytes_do_not_bound_is_bounded_by_the_context_alone(part: dict[str,
     assert (prompt(part), prompt(part, attempt=SMALL)) == (None, 100)
     asked = demand(messages=[{"role": "user", "content": [part]}])
     assert asked.worst(ATTEMPT, Price(input=Decimal(0), output=Decimal(0))) == 0
+    assert asked.worst(ATTEMPT, Price(input=Decimal(0), output=Decimal(0), input_over_200k=Decimal(1))) is None
     assert asked.boundless(ATTEMPT).startswith("a document, sound, film")
     assert asked.boundless(SMALL) == ""
 
