@@ -19,8 +19,8 @@ from analytics.models import Result, UsageRecord
 from providers.wire.errors import Kind, Refusal
 from routing.combos import steps_of
 from routing.models import Alias, Combo
+from routing.names import EVERY_MODEL
 from routing.publish import build
-from routing.resolve import EVERY_MODEL
 from routing.standing import leaves_of
 
 MOST = 5000

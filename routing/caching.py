@@ -18,7 +18,7 @@ from routing.gateway.replay.shared import INDEX, PREFIX, TIMEOUT
 from routing.gateway.replay.shared_index import SCOPES, STREAM
 from routing.gateway.replay.shelf import LIVE
 from routing.models import CacheFlush
-from routing.resolve import Leaf, Node, find
+from routing.names import Leaf, Node, find
 
 
 @dataclass(frozen=True, slots=True)

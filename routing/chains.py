@@ -1,6 +1,6 @@
 """Whether what names stand for comes to an end: combos lead to combos and aliases, aliases to either. Without I/O.
 
-As :mod:`routing.resolve` goes: a combo's name before an alias, and patterns are for what clients write only.
+As :mod:`routing.names` goes: a combo's name before an alias, and patterns are for what clients write only.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from routing.resolve import DEEPEST, MOST_ALIASES
+from routing.names import DEEPEST, MOST_ALIASES
 
 
 @dataclass(frozen=True, slots=True)

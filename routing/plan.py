@@ -8,7 +8,7 @@ from decimal import Decimal
 from providers.entry import TIERS
 from providers.upstream import Attempt, Link
 from routing.board import Board
-from routing.resolve import Branch, Leaf, Node
+from routing.names import Branch, Leaf, Node
 from routing.snapshot import Provider, Switches
 from routing.strategies import SPREADING, STRATEGIES
 from routing.strategies.orders import Ranked

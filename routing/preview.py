@@ -26,9 +26,10 @@ from routing.gateway.services import OPERATIONS, able
 from routing.gateway.worst import Demand
 from routing.levels import Level, Standing
 from routing.models import ApiKey, Policy
+from routing.names import Branch, LeftOut, left_out
 from routing.plan import plan
 from routing.reserves import reserved
-from routing.resolve import Branch, LeftOut, left_out, resolve
+from routing.resolve import resolve
 from routing.snapshot import ANYBODY, Caller, Snapshot
 from routing.till import Stand, Till
 

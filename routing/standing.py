@@ -9,9 +9,9 @@ from providers.upstream import Attempt
 from providers.wire.errors import Refusal
 from routing.board import Board, Verdict
 from routing.combos import Step
+from routing.names import Branch, Leaf, Node, find, matching
 from routing.patterns import is_plain
 from routing.preview import verdict_now
-from routing.resolve import Branch, Leaf, Node, find, matching
 from routing.snapshot import Snapshot
 
 USABLE, RESTING, GONE = "usable", "resting", "gone"

@@ -26,10 +26,10 @@ from routing.gateway.consumer import Gateway
 from routing.gateway.exchange import Limits
 from routing.gateway.outcome import AttemptNote, Outcome
 from routing.gateway.purses import Ledger
+from routing.names import EVERY_MODEL, find
 from routing.patterns import is_plain
 from routing.plan import plan
 from routing.preview import board_now
-from routing.resolve import EVERY_MODEL, find
 from routing.snapshot import Caller, Combo, Snapshot
 from routing.snapshot import Step as LiveStep
 from routing.standing import leaves_of

@@ -31,10 +31,11 @@ from routing.gateway.replay import Replays
 from routing.gateway.services import OPERATIONS, answer
 from routing.gateway.worst import Demand
 from routing.gateway.writer import JSON_TYPE, Header, Writer
+from routing.names import is_single, left_out
 from routing.pace import Pace
 from routing.plan import plan
 from routing.reserves import reserved
-from routing.resolve import is_single, left_out, resolve_once
+from routing.resolve import resolve_once
 from routing.sessions import session_of
 from routing.snapshot import Snapshot
 

@@ -11,7 +11,8 @@ import msgspec
 
 from providers.entry import Model
 from providers.wire.errors import Refusal
-from routing.resolve import Branch, Leaf, allowed, find, offered
+from routing.names import Branch, Leaf, find
+from routing.resolve import allowed, offered
 from routing.snapshot import Caller, Snapshot
 
 Row = dict[str, Any]

@@ -13,9 +13,9 @@ from routing import publish
 from routing.combos import Step
 from routing.forms.aliases import AliasForm
 from routing.models import Alias
+from routing.names import rules
 from routing.patterns import is_plain, specificity
 from routing.preview import board_now
-from routing.resolve import rules
 from routing.standing import standing
 
 

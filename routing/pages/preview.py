@@ -20,10 +20,11 @@ from providers.models import Tier
 from routing import keys, publish, spending, words
 from routing.levels import Level
 from routing.models import ENDPOINTS, ApiKey, Budget, Limit
+from routing.names import Rule, rules
 from routing.pages.shared import person
 from routing.policy_forms import mode_of
 from routing.preview import Candidate, NotTheirs, Preview, board_now, caller_of, may_give_address, preview
-from routing.resolve import LONGEST_NAME, Rule, offered, rules
+from routing.resolve import LONGEST_NAME, offered
 from routing.snapshot import ANYBODY, Caller, Snapshot
 
 MOST_OFFERED = 2000

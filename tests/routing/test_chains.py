@@ -15,7 +15,7 @@ from routing import combos, publish
 from routing.chains import Names, faults
 from routing.forms.aliases import AliasForm
 from routing.models import Alias, Combo
-from routing.resolve import find
+from routing.names import find
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import pytest
 
 from providers.wire.errors import Refusal
 from routing import resolve as resolving
-from routing.resolve import Branch, Leaf, Node, find, offered, resolve, resolve_once
+from routing.names import Branch, Leaf, Node, find
+from routing.resolve import offered, resolve, resolve_once
 from routing.snapshot import EVERYTHING, Access, Caller, Snapshot
 from tests.routing.samples import ANYONE, provider, snapshot
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from providers.wire.errors import Refusal
 from routing.board import Board
 from routing.models import Strategy
+from routing.names import find
 from routing.plan import MOST_PLANNED, plan
-from routing.resolve import find
 from routing.snapshot import Snapshot, Switches
 from routing.strategies import STRATEGIES
 from routing.strategies.orders import Ranked

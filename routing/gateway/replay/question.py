@@ -12,7 +12,7 @@ import msgspec
 from providers.wire.translation import Asked
 from routing.gateway.policies import Draft
 from routing.gateway.policies.texts import rewrite, texts
-from routing.resolve import Leaf, Node
+from routing.names import Leaf, Node
 from routing.snapshot import Caching, Caller
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
