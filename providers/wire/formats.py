@@ -24,7 +24,7 @@ from providers.wire.gemini import requests as gemini_requests
 from providers.wire.gemini import stream as gemini_stream
 from providers.wire.openai_chat import errors as chat_errors
 from providers.wire.openai_chat import mending as chat_mending
-from providers.wire.openai_chat import passing as chat_passing
+from providers.wire.openai_chat import passed as chat_passed
 from providers.wire.openai_chat import replies as chat_replies
 from providers.wire.openai_chat import requests as chat_requests
 from providers.wire.openai_chat import stream as chat_stream
@@ -129,7 +129,7 @@ FORMATS: Mapping[str, Format] = {
         keep_alive=chat_stream.KEEP_ALIVE,
         error_body=chat_errors.error_body,
         error_event=_plain,
-        error_from=chat_passing.error_from,
+        error_from=chat_passed.error_from,
     ),
     "openai_responses": Format(
         id="openai_responses",

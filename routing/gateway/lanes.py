@@ -21,7 +21,8 @@ from providers.wire.errors import Refusal
 from providers.wire.formats import FORMATS, Format, Writer
 from providers.wire.gemini.stream import ArrayWriter
 from providers.wire.openai_chat.clean import clean_reply
-from providers.wire.openai_chat.passing import ChatRequest, WholeReply
+from providers.wire.openai_chat.passed import WholeReply
+from providers.wire.openai_chat.passing import ChatRequest
 from providers.wire.openai_chat.tagged import split_whole
 from providers.wire.thinktags import split_reply
 from providers.wire.translation import Asked, Dumped, Names

@@ -15,7 +15,7 @@ from providers.wire.errors import Kind, Refusal, UpstreamFailure
 from providers.wire.formats import Reader, Writer
 from providers.wire.frames import EventSplitter, FrameTooLong, payload
 from providers.wire.openai_chat.clean import clean_chunk
-from providers.wire.openai_chat.passing import StreamReader
+from providers.wire.openai_chat.passed import StreamReader
 from providers.wire.openai_chat.tagged import ChunkTags
 from providers.wire.thinktags import ThinkTags
 from providers.wire.types import (

@@ -25,7 +25,7 @@ from providers.wire.media.events import Watch
 from providers.wire.media.job import Dialect, Job
 from providers.wire.media.shapes import SHAPES, shaped
 from providers.wire.openai_chat.clean import clean_reply
-from providers.wire.openai_chat.passing import WholeReply
+from providers.wire.openai_chat.passed import WholeReply
 from providers.wire.openai_chat.passing import parse as passed
 from providers.wire.openai_chat.tagged import split_whole
 from providers.wire.schema import for_openai_strict, from_gemini

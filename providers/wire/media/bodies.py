@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from providers.wire.errors import Kind, Refusal, UpstreamFailure
-from providers.wire.openai_chat.passing import error_from
+from providers.wire.openai_chat.passed import error_from
 from providers.wire.reading import Fields, unreadable
 from providers.wire.types import Json, Units, Usage
 

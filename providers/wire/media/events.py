@@ -7,7 +7,7 @@ import msgspec
 from providers.wire.errors import Kind, UpstreamFailure
 from providers.wire.frames import EventSplitter, FrameTooLong, payload
 from providers.wire.media.bodies import EMPTY, NULL, UNREADABLE, Raw, usage_of, with_units
-from providers.wire.openai_chat.passing import error_from
+from providers.wire.openai_chat.passed import error_from
 from providers.wire.types import Usage
 
 DONE = b'"image_generation.completed"'

@@ -21,7 +21,7 @@ from providers.wire.media.bodies import (
 )
 from providers.wire.media.job import JSON_TYPE, Answer, Dialect, Outgoing
 from providers.wire.media.multipart import Part
-from providers.wire.openai_chat.passing import error_from
+from providers.wire.openai_chat.passed import error_from
 from providers.wire.types import Units, Usage, Value
 
 PLAIN = ("text", "srt", "vtt")  # response formats that are no JSON

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from providers.wire.openai_chat.passing import LONE_SURROGATE
+from providers.wire.openai_chat.passed import LONE_SURROGATE
 from providers.wire.openai_chat.rebuild import CHUNK, WHOLE, rebuilt
 
 Raw = msgspec.Raw

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from providers.wire.errors import Kind, UpstreamFailure
-from providers.wire.openai_chat.passing import LONE_SURROGATE, _not_a_reply, error_from, usage_of
+from providers.wire.openai_chat.counts import usage_of
+from providers.wire.openai_chat.passed import LONE_SURROGATE, error_from, not_a_reply
 from providers.wire.translation import json_text
 from providers.wire.types import Citation, Json, Usage
 
@@ -57,7 +58,7 @@ def decoded(data: bytes) -> dict[str, Json]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         value = _repaired(data)
     if not isinstance(value, dict):
-        raise error_from(data) or UpstreamFailure(Kind.PROTOCOL, _not_a_reply(data))
+        raise error_from(data) or UpstreamFailure(Kind.PROTOCOL, not_a_reply(data))
     return value
 
 

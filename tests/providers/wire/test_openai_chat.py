@@ -18,17 +18,8 @@ from providers.tokens import estimate_chat
 from providers.wire import frames
 from providers.wire.errors import Kind, Refusal, UpstreamFailure
 from providers.wire.frames import payload
-from providers.wire.openai_chat.passing import (
-    DONE,
-    TYPES,
-    ChatRequest,
-    StreamReader,
-    WholeReply,
-    error_body,
-    error_event,
-    error_from,
-    parse,
-)
+from providers.wire.openai_chat.passed import StreamReader, WholeReply, error_from
+from providers.wire.openai_chat.passing import DONE, TYPES, ChatRequest, error_body, error_event, parse
 from providers.wire.types import Usage
 
 GOLDEN = Path(__file__).parent.parent.parent / "golden" / "openai_chat"
@@ -386,7 +377,7 @@ class TestWhatIsSeen:
         assert out == raw and reader.finished
 
     def test_only_so_much_text_is_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("providers.wire.openai_chat.passing.MAX_KEPT_TEXT", 100)
+        monkeypatch.setattr("providers.wire.openai_chat.passed.MAX_KEPT_TEXT", 100)
         _, reader = read(sse(*[delta(content="0123456789")] * 50, delta("stop"), b"[DONE]"))
         assert 100 <= len(reader.text) < 120
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from providers.wire.errors import Refusal
 from providers.wire.openai_chat.errors import error_body
-from providers.wire.openai_chat.passing import error_from
+from providers.wire.openai_chat.passed import error_from
 
 
 def test_the_envelope() -> None:
