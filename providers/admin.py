@@ -15,7 +15,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from providers import connections, overrides, proxies, proxytest, registry
-from providers.forms import ProxyField, allow_empty_pace, cleaned_tags, keep_pace
+from providers.forms.shared import ProxyField, allow_empty_pace, cleaned_tags, keep_pace
 from providers.models import Connection, Provider, ProviderModel, Proxy
 
 

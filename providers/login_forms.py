@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from providers import connections, opening, registry
-from providers.forms import LTR, ProxyField
+from providers.forms.shared import LTR, ProxyField
 from providers.logins.flow import Flow
 from providers.models import Connection
 

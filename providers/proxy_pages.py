@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 
 from providers import proxytest
 from providers.deleting import deletion
-from providers.forms import ProxyForm
+from providers.forms.proxies import ProxyForm
 from providers.models import Proxy
 
 

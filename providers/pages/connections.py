@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST
 from providers import connections, proxies, registry
 from providers.deleting import deletion
 from providers.entry import Entry
-from providers.forms import BulkForm, ConnectionForm
+from providers.forms.connections import BulkForm, ConnectionForm
 from providers.models import Connection, Provider, Proxy
 from providers.pages.logins import takes_keys
 from providers.pages.names import row_page

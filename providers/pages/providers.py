@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST
 from providers import overrides, proxies, registry
 from providers.deleting import deletion
 from providers.entry import Entry
-from providers.forms import CustomProviderForm, OverrideForm
+from providers.forms.providers import CustomProviderForm, OverrideForm
 from providers.models import Grant, Provider, Tier
 from providers.pages.connections import connection_rows
 from providers.pages.logins import offered, takes_keys
