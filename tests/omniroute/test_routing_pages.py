@@ -19,7 +19,7 @@ from analytics.models import LedgerLine, UsageRecord
 from providers import catalogue
 from providers.models import Connection
 from providers.wire.errors import Kind
-from routing import combos, keys, resolve, words
+from routing import combos, keys, names, resolve, words
 from routing.blueprints import BLUEPRINTS
 from routing.board import News
 from routing.gateway import denials
@@ -248,7 +248,7 @@ def test_every_strategy_and_code_has_words() -> None:
     assert set(Kind) <= set(words.KINDS)
     assert words.of_skip("The model 'x' does not exist.") == "The model 'x' does not exist."
     # What the gateway refuses with while it looks for somebody to ask: pages say all of it in words.
-    sources = [inspect.getsource(module) for module in (resolve, denials)]
+    sources = [inspect.getsource(module) for module in (names, resolve, denials)]
     codes = set(re.findall(r'code="([a-z_]+)"', "".join(sources)))
     assert codes <= set(words.REFUSALS) and len(codes) > 11
 

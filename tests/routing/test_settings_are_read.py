@@ -244,7 +244,7 @@ OWNERS: Mapping[type[Any], set[str]] = {
     snapshot.Step: {"step"},
 }
 ENGINE = ("gateway", "strategies", "state")  # packages of routing, and these of its modules:
-MODULES = ("board", "breakers", "pace", "plan", "reserves", "resolve", "rests", "sessions")
+MODULES = ("board", "breakers", "names", "pace", "plan", "reserves", "resolve", "rests", "sessions")
 
 
 @cache
