@@ -42,6 +42,9 @@ class Fields:
         self._seen: set[str] = set()
         self.where = where
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
     def at(self, name: str) -> str:
         return f"{self.where}.{name}" if self.where else name
 

@@ -8,6 +8,7 @@ attempt takes the money anew, at its own price. Who has no limit and no budget p
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 
@@ -18,6 +19,7 @@ from providers.prices import price_of
 from providers.upstream import Attempt
 from providers.wire.errors import Kind, Refusal
 from routing.board import Verdict
+from routing.bounded import put
 from routing.gateway import denials
 from routing.gateway.attempts import Tries
 from routing.gateway.outcome import Charge
@@ -33,30 +35,47 @@ Held = tuple[Budget, str, Span]  # a budget, and its purse in the span in which 
 MOST_LOADS = 2  # of purses, beyond one for each, before the ledger counts as away
 
 
-class Meters(Struct, eq=False):
+class Meters(Struct, frozen=True, eq=False):
     """The counters of a caller's limits, and whose each of them is."""
 
-    windows: list[Window] = []
-    slots: list[Slot] = []
-    counted: list[tuple[Limit, str]] = []  # of each window: (whose, "requests" or "tokens")
-    held: list[Limit] = []  # of each slot
+    windows: tuple[Window, ...] = ()
+    slots: tuple[Slot, ...] = ()
+    counted: tuple[tuple[Limit, str], ...] = ()  # of each window: (whose, "requests" or "tokens")
+    held: tuple[Limit, ...] = ()  # of each slot
+
+
+NOTHING = Meters()
+_known: OrderedDict[int, tuple[tuple[Limit, ...], Meters]] = OrderedDict()  # by identity: a caller asks a lot
 
 
 def meters(limits: tuple[Limit, ...], usual: Callable[[], int]) -> Meters:
     """What a request of a caller with these limits counts at. Estimates larger than a limit take all of it."""
-    found = Meters()
-    tokens = usual() if any(limit.tokens is not None for limit in limits) else 0
+    known = _known.get(id(limits))
+    if known is None or known[0] is not limits:
+        known = (limits, _meters(limits))
+        put(_known, id(limits), known)
+    found = known[1]
+    if not any(kind == "tokens" for _, kind in found.counted):
+        return found
+    tokens = usual()
+    windows = [
+        Window(window.key, window.limit, min(tokens, window.limit)) if kind == "tokens" else window
+        for window, (_, kind) in zip(found.windows, found.counted, strict=True)
+    ]
+    return Meters(tuple(windows), found.slots, found.counted, found.held)
+
+
+def _meters(limits: tuple[Limit, ...]) -> Meters:
+    """The same of a request without tokens."""
+    rows: list[tuple[Window, tuple[Limit, str]]] = []
     for limit in limits:
         if limit.requests is not None:
-            found.windows.append(Window(f"r:{limit.key}", limit.requests, 1))
-            found.counted.append((limit, "requests"))
+            rows.append((Window(f"r:{limit.key}", limit.requests, 1), (limit, "requests")))
         if limit.tokens is not None:
-            found.windows.append(Window(f"t:{limit.key}", limit.tokens, min(tokens, limit.tokens)))
-            found.counted.append((limit, "tokens"))
-        if limit.parallel is not None:
-            found.slots.append(Slot(f"p:{limit.key}", limit.parallel))
-            found.held.append(limit)
-    return found
+            rows.append((Window(f"t:{limit.key}", limit.tokens, 0), (limit, "tokens")))
+    held = tuple(limit for limit in limits if limit.parallel is not None)
+    slots = tuple(Slot(f"p:{limit.key}", limit.parallel or 0) for limit in held)
+    return Meters(tuple(window for window, _ in rows), slots, tuple(whose for _, whose in rows), held)
 
 
 def counting(snapshot: Snapshot, caller: Caller, attempt: Attempt, operation: str) -> tuple[Budget, ...]:
@@ -180,12 +199,12 @@ class Ticket:
     def _wanted(self, hard: Sequence[Held], worst: int) -> Claim:
         if self._meters is None:
             self._meters = meters(self._caller.limits, self._demand.usual)
-        found = Meters() if self._entered else self._meters
+        found = NOTHING if self._entered else self._meters
         purses = tuple([Purse(key, budget.limit, worst) for budget, key, _ in hard])
         drop: tuple[str, ...] = ()
         if self._claim is not None and self._claim.purses:
             drop = tuple({purse.key for purse in self._claim.purses} - {purse.key for purse in purses})
-        return Claim(self._record.request_id, tuple(found.windows), tuple(found.slots), purses, drop)
+        return Claim(self._record.request_id, found.windows, found.slots, purses, drop)
 
     def _tell(self, taken: Taken) -> None:
         """The limits go out with whatever is answered; a limit that is reached is answered at once."""

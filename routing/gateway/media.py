@@ -21,9 +21,10 @@ TURNS = ("messages", "input", "contents", "system", "systemInstruction", "system
 KEPT = ("cachedContent", "cached_content", "previous_response_id", "conversation", "prompt")  # at the vendor
 NAMES = ("file_id", "file_url", "fileUri", "file_uri", "video_url", "audio_url")
 MEDIA_TYPES = ("mimeType", "mime_type", "media_type")
-SKIPPED = ("annotations", "citations", "input", "args", "response", "arguments")  # words about things, not the things
+# Words about things, not the things.
+SKIPPED = frozenset(("annotations", "citations", "input", "args", "response", "arguments"))
 MARKS = frozenset((*NAMES, "image_url", "source", "file_data", "data", "result", "audio", "encrypted_content", "id"))
-HOLDERS = (dict, list, msgspec.Raw)
+HOLDERS = frozenset((dict, list, msgspec.Raw))
 NULL = msgspec.Raw(b"null")
 NOTHING = (None, "", NULL, msgspec.Raw(b'""'))
 # Items of Responses, and blocks of a system text, that are what their content or output is; other turns have no type.
@@ -123,12 +124,12 @@ def _walk(value: object, media: Media) -> None:
         if isinstance(found, msgspec.Raw):
             found = _read(found)
         if isinstance(found, list):
-            waiting += [inner for inner in found if isinstance(inner, HOLDERS)]
+            waiting += [inner for inner in found if inner.__class__ in HOLDERS]
         elif isinstance(found, dict):
             if not MARKS.isdisjoint(found):
                 _part(found, media)
             for name, inner in found.items():
-                if isinstance(inner, HOLDERS) and name not in SKIPPED:
+                if inner.__class__ in HOLDERS and name not in SKIPPED:
                     waiting.append(inner)
 
 

@@ -62,7 +62,8 @@ class _Purse:
         return (self.booked or 0) + self.settled
 
     def reserve(self, id: str, amount: int) -> None:
-        self.drop(id)
+        if id in self.open:
+            self.drop(id)
         self.open[id] = (amount, NEVER)
         self.reserved += amount
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from providers.wire.errors import Refusal
@@ -68,29 +69,11 @@ def _conversation(fields: Fields) -> Conversation:
 
 
 def _settings(fields: Fields) -> dict[str, Any]:
-    """Fields that have one canonical place and need no thought."""
-    metadata = fields.inner("metadata")
+    """Fields that have one canonical place and need no thought; what is not there costs nothing."""
+    said = {place: read(fields, name) for name, (place, read) in SETTINGS.items() if name in fields}
     newer, older = fields.whole("max_completion_tokens"), fields.whole("max_tokens")
-    return {
-        "max_tokens": newer if newer is not None else older,
-        "temperature": fields.number("temperature"),
-        "top_p": fields.number("top_p"),
-        "top_k": fields.whole("top_k"),
-        "presence_penalty": fields.number("presence_penalty"),
-        "frequency_penalty": fields.number("frequency_penalty"),
-        "seed": fields.whole("seed"),
-        "n": fields.whole("n"),
-        "stop": _stop(fields),
-        "logprobs": fields.switch("logprobs"),
-        "top_logprobs": fields.whole("top_logprobs"),
-        "logit_bias": _object(fields, "logit_bias"),
-        "verbosity": fields.text("verbosity"),
-        "metadata": None if metadata is None else metadata.rest(),
-        "service_tier": fields.text("service_tier"),
-        "cache_key": fields.text("prompt_cache_key"),
-        "modalities": _words(fields, "modalities"),
-        "store": fields.switch("store"),
-    }
+    said["max_tokens"] = newer if newer is not None else older
+    return said
 
 
 def _object(fields: Fields, name: str) -> Json:
@@ -105,11 +88,32 @@ def _words(fields: Fields, name: str) -> tuple[str, ...]:
     return tuple(items)
 
 
-def _stop(fields: Fields) -> tuple[str, ...]:
-    value = fields.raw("stop")
+def _stop(fields: Fields, name: str) -> tuple[str, ...]:
+    value = fields.raw(name)
     if isinstance(value, str):
         return (value,) if value else ()
-    return _words(fields, "stop")
+    return _words(fields, name)
+
+
+SETTINGS: Mapping[str, tuple[str, Callable[[Fields, str], Any]]] = {
+    "temperature": ("temperature", Fields.number),
+    "top_p": ("top_p", Fields.number),
+    "top_k": ("top_k", Fields.whole),
+    "presence_penalty": ("presence_penalty", Fields.number),
+    "frequency_penalty": ("frequency_penalty", Fields.number),
+    "seed": ("seed", Fields.whole),
+    "n": ("n", Fields.whole),
+    "stop": ("stop", _stop),
+    "logprobs": ("logprobs", Fields.switch),
+    "top_logprobs": ("top_logprobs", Fields.whole),
+    "logit_bias": ("logit_bias", _object),
+    "verbosity": ("verbosity", Fields.text),
+    "metadata": ("metadata", _object),
+    "service_tier": ("service_tier", Fields.text),
+    "prompt_cache_key": ("cache_key", Fields.text),
+    "modalities": ("modalities", _words),
+    "store": ("store", Fields.switch),
+}
 
 
 # -- tools -------------------------------------------------------------------------------------------------------------
