@@ -147,7 +147,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.run", description=__doc__)
     for kind in ("small", "large", "streams", "start"):
         parser.add_argument(f"--{kind}", action="append_const", dest="kinds", const=kind, help="only what is named")
-    parser.add_argument("--rows", default="direct,nginx,gateway,translated,limited,redis,litellm,portkey")
+    parser.add_argument("--rows", default=",".join(ROWS))
     parser.add_argument(
         "--command",
         action="append",

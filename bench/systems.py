@@ -183,6 +183,7 @@ ROWS: dict[str, Callable[[Place], System]] = {
     "gateway": gateway,
     "translated": partial(gateway, format="anthropic"),  # OpenAI's clients, a provider of Anthropic's format
     "limited": partial(gateway, limited=True),
+    "translated-limited": partial(gateway, format="anthropic", limited=True),
     "redis": partial(gateway, limited=True, workers=2),
     "litellm": litellm,
     "portkey": portkey,
