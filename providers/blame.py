@@ -35,7 +35,8 @@ BY_WORDS: tuple[tuple[re.Pattern[str], Kind], ...] = (
         re.compile(
             rf"\bmust be verified to\b|\b(?:{_ABILITIES}|beta|feature|parameter)\b[^.:;]{{0,60}}?(?: not|n['’]t)"
             r" (?:yet |currently )?(?:supported|enabled|available|allowed|permitted|included) (?:with|by|on|for|in|to)"
-            rf" {_ACCOUNT}|\b{_ACCOUNT} (?:does|do)(?: not|n['’]t) (?:support|include|allow) {_ABILITIES}\b",
+            rf" {_ACCOUNT}|\b{_ACCOUNT} (?:does|do)(?: not|n['’]t) (?:support|include|allow) {_ABILITIES}\b"
+            rf"|\bcan only afford \d|\bor fewer {_MAX_TOKENS}\b",  # OpenRouter's 402: a shorter answer would be paid
             re.I,
         ),
         Kind.UNENTITLED,

@@ -179,6 +179,7 @@ REFINED: Mapping[Kind, tuple[Kind, ...]] = {
 REFINED_STATUS = {
     **REFINED,
     Kind.RATE_LIMITED: (Kind.CREDIT, Kind.QUOTA),
+    Kind.CREDIT: (Kind.UNENTITLED,),
     Kind.MODEL: (Kind.UNENTITLED, Kind.UNABLE),
 }
 

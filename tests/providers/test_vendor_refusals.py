@@ -210,6 +210,10 @@ ROWS: list[tuple[str, int, dict[str, str], Any, Kind, Rest, float | None]] = [
         "code": 403, "metadata": {"reasons": ["violence"], "flagged_input": "…"}}}, Kind.CONTENT_FILTER, NOTHING, None,
     ),
     ("openrouter", 402, {}, {"error": {"message": "Insufficient credits", "code": 402}}, Kind.CREDIT, CONNECTION, None),
+    (
+        "openrouter", 402, {}, {"error": {"message": "This request requires more credits, or fewer max_tokens. You "
+        "requested up to 65536 tokens, but can only afford 3999.", "code": 402}}, Kind.UNENTITLED, NOTHING, None,
+    ),
     ("groq", 498, {}, openai("Flex tier capacity exceeded"), Kind.OVERLOADED, CONNECTION, None),
     (
         "groq", 429, {}, openai("Rate limit reached. Please try again in 7.5s.", code="rate_limit_exceeded"),
