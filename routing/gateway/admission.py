@@ -160,7 +160,7 @@ class Ticket:
     def _bound(self, attempt: Attempt, price: Price) -> Decimal | None:
         """USD at most; of a request that has no bound, without what can be left out of it."""
         bound = self._demand.worst(attempt, price)
-        return self._demand.worst(attempt, price) if bound is None and self._demand.spare() else bound
+        return self._demand.worst(attempt, price) if bound is None and self._demand.spare(attempt) else bound
 
     async def _price(self, attempt: Attempt, price: Price | None) -> Price | None:
         """The price at hand, else the list's, which is long to look for the first time."""

@@ -58,10 +58,20 @@ class Memory:
         self.conversations = Conversations(STORE_CAPACITY, STORE_SECONDS, time.time, STORE_BYTES)
 
 
+class Spared(msgspec.Struct, frozen=True):
+    """Tools that a hard budget does not let through, by their ``names``, were left out of one attempt; ``peek`` and
+    ``body`` have them, for the next."""
+
+    attempt: Attempt
+    peek: Peek | ChatRequest
+    body: bytes | None
+    names: tuple[str, ...]
+
+
 class Asking:
     """One request of an exchange: peeked at first, parsed only when an attempt must be translated."""
 
-    __slots__ = ("_asked", "_body", "_canonical", "_exchange", "_left_out", "_prepared", "draft", "peek")
+    __slots__ = ("_asked", "_body", "_canonical", "_exchange", "_prepared", "_spared", "draft", "peek")
 
     def __init__(self, exchange: Exchange, body: bytes) -> None:
         call = exchange.call
@@ -70,7 +80,7 @@ class Asking:
         self._canonical: Request | None = None
         self._asked: Asked | None = None
         self._prepared: tuple[Attempt, Lane, Prepared] | None = None
-        self._left_out: tuple[str, ...] = ()  # tools that vendors run, which a hard budget does not let through
+        self._spared: Spared | None = None
         self.draft: Draft | None = None  # what the policies made of it
         self.peek: Peek | ChatRequest
         if call.endpoint.format == "openai_chat":
@@ -107,14 +117,18 @@ class Asking:
             return None
         return prepared.body, prepared.fields
 
-    def _spare(self) -> bool:
-        """Go on without the tools that vendors run, where the client has others; whether there were such."""
-        fields, left_out = without_vendors(self.peek.fields)
-        if left_out:
-            self.peek, self._body = _with_fields(self.peek, fields), None
-            self._canonical = self._asked = self._prepared = None
-            self._left_out = tuple(f"tools.{name}"[:80] for name in left_out)
-        return bool(left_out)
+    def _spare(self, attempt: Attempt) -> bool:
+        """Leave out of an attempt the tools that vendors run, where the client has others; whether there were such."""
+        fields, names = without_vendors(self.peek.fields)
+        if names:
+            self._spared = Spared(attempt, self.peek, self._body, tuple(f"tools.{name}"[:80] for name in names))
+            self._go_on(_with_fields(self.peek, fields), None)
+        return bool(names)
+
+    def _go_on(self, peek: Peek | ChatRequest, body: bytes | None) -> None:
+        """With other fields: what was read of those before is forgotten."""
+        self.peek, self._body = peek, body
+        self._canonical = self._asked = self._prepared = None
 
     async def obey(self, size: int) -> None:
         """Go on as the caller's policies leave it; ``size`` of the body in bytes. Raises Refusal."""
@@ -140,11 +154,14 @@ class Asking:
     def prepare(self, attempt: Attempt) -> tuple[Lane, Prepared]:
         """How this attempt is asked, and what it is sent; worked out once. Raises Refusal for what its provider cannot
         be told."""
+        if self._spared is not None and self._spared.attempt is not attempt:
+            self._go_on(self._spared.peek, self._spared.body)
+            self._spared = None
         if self._prepared is None or self._prepared[0] is not attempt:
             lane = self.lane(attempt)
             prepared = lane.prepare(attempt)
-            if self._left_out:
-                prepared = replace(prepared, dropped=(*self._left_out, *prepared.dropped))
+            if self._spared is not None:
+                prepared = replace(prepared, dropped=(*self._spared.names, *prepared.dropped))
             self._prepared = (attempt, lane, prepared)
         return self._prepared[1:]
 

@@ -48,8 +48,8 @@ class Demand(msgspec.Struct, eq=False):
 
     ``leaving``: the body that would go upstream with an attempt, and its top level, when it is another than the
     client's: policies, translation and put-back conversations change how long a prompt is and how long its answer may
-    be. None when it cannot be said to that provider. ``spare``: leave out of it what has no bound and can be done
-    without; whether there was such.
+    be. None when it cannot be said to that provider. ``spare``: leave out of an attempt what has no bound and can be
+    done without; whether there was such.
     """
 
     operation: str
@@ -57,7 +57,7 @@ class Demand(msgspec.Struct, eq=False):
     fields: Mapping[str, object] = {}
     most: Callable[[], Units | None] = Units
     leaving: Callable[[Attempt], tuple[bytes, Mapping[str, object]] | None] | None = None
-    spare: Callable[[], bool] = lambda: False
+    spare: Callable[[Attempt], bool] = lambda attempt: False
 
     def usual(self) -> int:
         """Tokens that are counted until the real number is known: the prompt's, and the answer's as far as stated."""

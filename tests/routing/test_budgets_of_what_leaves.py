@@ -181,6 +181,23 @@ def test_a_vendors_tool_beside_those_of_the_client_is_left_out(
         assert vendor.requests[-1].json["tools"] == [*own, search]
 
 
+def test_a_tool_is_left_out_only_where_the_budget_counts(client: Client, make_provider: Any) -> None:
+    tools = [{"type": "function", **LOOK}, {"type": "web_search"}]
+    with sim.SimulatorThread(format="openai_responses") as paid, sim.SimulatorThread(format="openai_responses") as flat:
+        paid.plays(sim.status(500))
+        make_provider("seek", paid.url, format="openai_responses", input_price=DOLLAR, output_price=DOLLAR)
+        make_provider("plan", flat.url, format="openai_responses", tier="subscription")
+        combo = Combo.objects.create(name="both")
+        for number, model in enumerate(("seek/large", "plan/large")):
+            ComboStep.objects.create(combo=combo, position=number, model=model)
+        budget(client, 1000)
+        asked = {"model": "both", "input": "Hi", "tools": tools, "max_output_tokens": 16}
+        reply = client.http.post("/responses", json=asked)
+        assert (reply.status_code, reply.headers["x-omniroute-provider"]) == (200, "plan"), reply.text
+        assert "x-omniroute-dropped" not in reply.headers
+        assert [len(one.requests[0].json["tools"]) for one in (paid, flat)] == [1, 2]
+
+
 def test_a_tool_that_does_not_leave_is_no_reason_to_refuse(client: Client, upstream: Any) -> None:
     budget(client, 1000)
     asked = {"model": "acme/large", "input": "Hi", "tools": [{"type": "web_search"}], "max_output_tokens": 10}
