@@ -46,8 +46,6 @@ USUAL: dict[str, tuple[tuple[str, dict[str, object]], ...]] = {
         ("glm-[6-9]*", {"system_role": True}),
     ),
 }
-# How a model is told to think that is listed as able to, where its name does not tell. Gemini: by a budget.
-REASONING = {"gemini": "budget"}
 MOST_KEPT = 2000  # models whose traits an entry remembers: names may be a client's invention
 CLAUDE = re.compile(r"(?:^|\.anthropic\.|^anthropic\.)(claude-.*)")
 
@@ -87,7 +85,7 @@ def _traits_of(entry: Entry, model: str) -> Traits:
     said |= dict(_patterned(entry.format, model))
     known = entry.models.get(model)
     if said.get("thinking") == "none" and known is not None and "reasoning" in known.capabilities:
-        said["thinking"] = REASONING[entry.format]
+        said["thinking"] = "budget"  # Gemini's models, where the name does not tell how
     said |= entry.traits
     for pattern, traits in entry.model_traits:
         if fnmatchcase(model, pattern):
